@@ -1,0 +1,456 @@
+"""The client: keeps up or says so, and finds a server again that was restarted."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any, Literal
+
+from rtstrf.errors import WireError
+from rtstrf.extras import require
+from rtstrf.wire import host, security, sockets
+from rtstrf.wire.clock_offset import ClockOffset, LeastDelay, Probe, best_estimate
+from rtstrf.wire.continuity import Continuity
+from rtstrf.wire.message import ARRAY_KINDS, PLAIN_KINDS, Message, decode, topic_of
+from rtstrf.wire.requester import Requester
+
+if TYPE_CHECKING:
+    import zmq
+else:
+    zmq = require("zmq", "wire")
+
+ALWAYS = PLAIN_KINDS
+"""Topics every client follows, whatever it asked for."""
+
+RECONNECT_IVL_MS = 100
+CONNECT_TIMEOUT_MS = 1000
+RECEIVE_LIMIT_BYTES = 16 * 1024 * 1024
+DRAIN_LIMIT_MESSAGES = 100_000  # a server that sends faster than this reads must not hold a call for ever
+TURN_S = 0.1  # how often an iteration looks whether it was closed
+
+
+class Client:
+    """Receives a stream and commands its server; a context manager and an iterator.
+
+    Iterating yields the messages of the topics asked for, and waits for them as long as it takes. `poll` returns
+    everything that has come, greetings, heartbeats and events too. Use a client in one thread at a time.
+
+    Parameters
+    ----------
+    data : str, optional
+        Endpoint of the rates.
+    control : str, optional
+        Endpoint of the control channel; taken from the server's greeting where it is not given.
+    topics : iterable of str, optional
+        Of ``rates spectrogram onoff level spikes`` and, to have them in an iteration, ``hello heartbeat event``.
+    stream : str, optional
+        Only this stream; every stream where it is not given.
+    on_lag : {"drain", "raise", "exit"}, optional
+        What to do when messages are read more than `lag_s` after they were sent: skip to the newest and count what was
+        skipped, raise a WireError, or end the program.
+    lag_s : float, optional
+    stale_s : float, optional
+        Silence after which `stale` is true; a server sends a heartbeat each second.
+    queue_messages : int, optional
+        Messages the library keeps while the program does something else.
+
+    Attributes
+    ----------
+    hello : dict or None
+        The greeting of the present run.
+    heartbeat : dict or None
+        The last heartbeat of the present run.
+    skipped : Counter of str
+        Messages skipped to catch up, by topic, in the present run.
+    malformed : int
+        Messages that were not as the protocol says, ignored.
+
+    Examples
+    --------
+    >>> with Client("tcp://127.0.0.1:5590") as client:
+    ...     messages = client.poll(timeout_s=0.0)
+    """
+
+    def __init__(
+        self,
+        data: str = "tcp://127.0.0.1:5590",
+        control: str | None = None,
+        *,
+        topics: Iterable[str] = ("rates",),
+        stream: str | None = None,
+        on_lag: Literal["drain", "raise", "exit"] = "drain",
+        lag_s: float = 1.0,
+        stale_s: float = 3.0,
+        queue_messages: int = 4096,
+    ) -> None:
+        topics = (topics,) if isinstance(topics, str) else tuple(topics)
+        for kind in topics:
+            topic_of(kind, stream or "main")  # raises where either is no name
+        if on_lag not in ("drain", "raise", "exit"):
+            raise WireError(f"on_lag is {on_lag!r}", remedy="choose drain, raise or exit")
+        security.host_of(data)
+        if control is not None:
+            security.host_of(control)
+        self.data_endpoint = data
+        self.hello: dict[str, Any] | None = None
+        self.heartbeat: dict[str, Any] | None = None
+        self.skipped: Counter[str] = Counter()
+        self.malformed = 0
+        self._control = control
+        self._topics = topics
+        self._on_lag = on_lag
+        self._lag_ns = int(lag_s * 1e9)
+        self._stale_s = stale_s
+        self._continuity = Continuity()
+        self._machine = host.machine_id()
+        self._pinged: ClockOffset | None = None
+        self._least_delay = LeastDelay()
+        self._newest: Message | None = None
+        self._heard_ns = time.monotonic_ns()
+        self._pending: deque[Message] = deque()
+        self._requester: Requester | None = None
+        self._closed = False
+        self._context = zmq.Context()
+        try:
+            self._data = self._connect_data(data, stream, queue_messages)
+        except BaseException:
+            self._context.destroy(linger=0)
+            raise
+
+    def _connect_data(self, endpoint: str, stream: str | None, queue_messages: int) -> zmq.Socket[bytes]:
+        data = self._context.socket(zmq.SUB)
+        sockets.set_common_options(data, endpoint)
+        data.setsockopt(zmq.RCVHWM, queue_messages)
+        data.setsockopt(zmq.RECONNECT_IVL, RECONNECT_IVL_MS)
+        data.setsockopt(zmq.CONNECT_TIMEOUT, CONNECT_TIMEOUT_MS)
+        data.setsockopt(zmq.MAXMSGSIZE, RECEIVE_LIMIT_BYTES)
+        for kind in dict.fromkeys((*ALWAYS, *self._topics)):
+            data.setsockopt_string(zmq.SUBSCRIBE, f"{kind}/" if stream is None else topic_of(kind, stream))
+        sockets.connect(data, endpoint)
+        return data
+
+    # --- receiving --------------------------------------------------------------------------------------------------
+
+    def poll(self, timeout_s: float = 0.0, max_messages: int = 1024) -> list[Message]:
+        """Return what has come, oldest first; wait for the first one if need be.
+
+        Parameters
+        ----------
+        timeout_s : float, optional
+            How long to wait where nothing has come yet.
+        max_messages : int, optional
+            Return no more than these at a time.
+
+        Returns
+        -------
+        messages : list of Message
+            Of every kind; empty where nothing came in time.
+
+        Raises
+        ------
+        WireError
+            If the messages are late and `on_lag` is ``"raise"``.
+        SystemExit
+            If they are late and `on_lag` is ``"exit"``.
+        """
+        if self._pending:
+            messages = [self._pending.popleft() for _ in range(min(max_messages, len(self._pending)))]
+        else:
+            messages = self._receive(timeout_s, max_messages)
+        late_ns = self._lag_of(messages)
+        return messages if late_ns is None else self._catch_up(messages, late_ns)
+
+    def __iter__(self) -> Iterator[Message]:
+        """Yield the messages of the topics asked for until the client is closed."""
+        while not self._closed:
+            for message in self.poll(TURN_S):
+                if message.kind in self._topics:
+                    yield message
+
+    def wait_hello(self, timeout_s: float = 2.0) -> dict[str, Any]:
+        """Return the server's greeting, waiting for it; the messages that come meanwhile are kept for `poll`.
+
+        Raises
+        ------
+        WireError
+            If no server greets in time.
+        """
+        deadline_s = time.monotonic() + timeout_s
+        while self.hello is None:
+            left_s = deadline_s - time.monotonic()
+            if left_s <= 0:
+                raise WireError(
+                    f"no server greeted at {self.data_endpoint} within {timeout_s:g} s",
+                    remedy="start one with: rtstrf live; or give the endpoint it printed",
+                )
+            self._pending.extend(self._receive(left_s, 64))
+        return self.hello
+
+    def _receive(self, timeout_s: float, max_messages: int) -> list[Message]:
+        self._check_open()
+        deadline_s = time.monotonic() + timeout_s
+        messages: list[Message] = []
+        while not messages:
+            left_s = max(0.0, deadline_s - time.monotonic())
+            if not self._data.poll(int(left_s * 1000 + 0.999)):
+                break
+            messages = self._receive_waiting(max_messages)
+        return messages
+
+    def _receive_waiting(self, max_messages: int) -> list[Message]:
+        messages: list[Message] = []
+        while len(messages) < max_messages:
+            try:
+                frames = self._data.recv_multipart(zmq.DONTWAIT)
+            except zmq.Again:
+                break
+            self._heard_ns = time.monotonic_ns()
+            try:
+                message = decode(frames, self._heard_ns)
+            except WireError:
+                self.malformed += 1
+                continue
+            self._follow(message)
+            messages.append(message)
+        return messages
+
+    def _follow(self, message: Message) -> None:
+        if self._continuity.follow(message):
+            self.hello = self.heartbeat = self._newest = self._pinged = None
+            self.skipped = Counter()
+            self._least_delay = LeastDelay()
+        self._least_delay.follow(message.header["t_pub"], message.t_recv_ns)
+        if message.kind in ARRAY_KINDS:
+            self._newest = message
+        elif message.kind == "hello":
+            self.hello = message.header
+        elif message.kind == "heartbeat":
+            self.heartbeat = message.header
+
+    def _lag_of(self, messages: list[Message]) -> int | None:
+        """Return how late the first array is, where that is too late."""
+        now_ns = self.run_time_ns()
+        for message in messages:
+            if message.kind in ARRAY_KINDS and now_ns is not None and message.run == self.run:
+                late_ns = now_ns - message.header["t_pub"]
+                return late_ns if late_ns > self._lag_ns else None
+        return None
+
+    def _catch_up(self, messages: list[Message], late_ns: int) -> list[Message]:
+        """Do what `on_lag` says about messages that are late."""
+        if self._on_lag != "drain":
+            what = (
+                f"messages are read {late_ns / 1e9:.1f} s after they were sent; the limit is {self._lag_ns / 1e9:g} s"
+            )
+            remedy = 'do less between polls, or skip to the newest with on_lag="drain"'
+            if self._on_lag == "exit":
+                raise SystemExit(f"{what}\n  -> {remedy}")
+            raise WireError(what, remedy=remedy)
+        messages = messages + list(self._pending) + self._receive_waiting(DRAIN_LIMIT_MESSAGES)
+        self._pending.clear()
+        newest = {message.topic: index for index, message in enumerate(messages) if message.kind in ARRAY_KINDS}
+        kept = []
+        for index, message in enumerate(messages):
+            if newest.get(message.topic, index) == index:
+                kept.append(message)
+            elif message.run == self.run:
+                self.skipped[message.topic] += 1
+        return kept
+
+    # --- what is known ----------------------------------------------------------------------------------------------
+
+    @property
+    def run(self) -> str | None:
+        """The present run, None before the first message."""
+        return self._continuity.run
+
+    @property
+    def runs_seen(self) -> list[str]:
+        """Every run heard of, the present one last."""
+        return list(self._continuity.runs_seen)
+
+    @property
+    def lost(self) -> dict[str, int]:
+        """Messages lost in the present run, by topic."""
+        return dict(self._continuity.lost)
+
+    @property
+    def bins_lost(self) -> int:
+        """Bins of rates missing in the present run; not those that were skipped."""
+        return self._continuity.bins_lost
+
+    @property
+    def silence_s(self) -> float:
+        """Time since something was received; 0 where something waits to be read."""
+        if not self._closed and self._data.poll(0):
+            return 0.0
+        return (time.monotonic_ns() - self._heard_ns) / 1e9
+
+    @property
+    def stale(self) -> bool:
+        """Whether nothing, not even a heartbeat, has come for longer than `stale_s`."""
+        return self.silence_s > self._stale_s
+
+    @property
+    def clock_source(self) -> str | None:
+        """How the server's clock is known: ``anchor`` (same machine), ``ping``, ``least delay`` (relative), or not."""
+        if self._anchor_offset_ns() is not None:
+            return "anchor"
+        if self._pinged is not None:
+            return "ping"
+        return None if self._least_delay.offset_ns is None else "least delay"
+
+    def run_time_ns(self, monotonic_ns: int | None = None) -> int | None:
+        """Return the time since the run started, by what is known of the server's clock.
+
+        Parameters
+        ----------
+        monotonic_ns : int, optional
+            A reading of ``time.monotonic_ns()``; now where it is not given.
+
+        Returns
+        -------
+        t_ns : int or None
+            None before the first message.
+        """
+        offset_ns = self._anchor_offset_ns()
+        if offset_ns is None and self._pinged is not None:
+            offset_ns = self._pinged.offset_ns
+        if offset_ns is None:
+            offset_ns = self._least_delay.offset_ns
+        if offset_ns is None:
+            return None
+        return (time.monotonic_ns() if monotonic_ns is None else monotonic_ns) + offset_ns
+
+    def _anchor_offset_ns(self) -> int | None:
+        if self.hello is None or self.hello.get("machine") != self._machine:
+            return None
+        try:
+            return -int(self.hello["anchor"]["monotonic_ns"])
+        except (KeyError, TypeError, ValueError):
+            return None
+
+    @property
+    def age_s(self) -> float | None:
+        """Time since the newest array was sent; None where there is none."""
+        return self._age_by("t_pub")
+
+    @property
+    def sound_age_s(self) -> float | None:
+        """Time since the last sound sample in the newest array was captured; None where there is none."""
+        return self._age_by("t_cap")
+
+    def _age_by(self, field: str) -> float | None:
+        now_ns = self.run_time_ns()
+        if self._newest is None or now_ns is None or not isinstance(self._newest.header.get(field), int):
+            return None
+        return (now_ns - self._newest.header[field]) / 1e9
+
+    # --- control ----------------------------------------------------------------------------------------------------
+
+    @property
+    def control_endpoint(self) -> str | None:
+        """Where requests go: as given, or as the server's greeting says, None before that."""
+        if self._control is not None:
+            return self._control
+        endpoints = (self.hello or {}).get("endpoints")
+        control = endpoints.get("control") if isinstance(endpoints, dict) else None
+        if not isinstance(control, str):
+            return None
+        return security.seen_from(control, self.data_endpoint)
+
+    def request(self, cmd: str, timeout_s: float = 2.0, **args: Any) -> dict[str, Any]:
+        """Send a command and return its result.
+
+        Parameters
+        ----------
+        cmd : str
+            ``hello ping status events arm start stop reset mark get set shutdown``.
+        timeout_s : float, optional
+            It is repeated under the same id until then, and executed once.
+        **args
+            The arguments of the command (docs/protocol.md).
+
+        Returns
+        -------
+        result : dict
+
+        Raises
+        ------
+        RequestError
+            If the server refuses it; has the server's ``code``.
+        WireError
+            If no server answers in time.
+        """
+        return self._exchange(cmd, args, timeout_s)["result"]
+
+    def mark(self, label: str, timeout_s: float = 2.0) -> dict[str, Any]:
+        """Put a mark with this client's own time into the stream; it comes back as an event."""
+        return self.request("mark", timeout_s, label=label, t_client=str(time.monotonic_ns()))
+
+    def ping(self, probes: int = 8, timeout_s: float = 2.0) -> ClockOffset:
+        """Estimate the server's clock from the probe with the least round trip, and go by it from now on.
+
+        Parameters
+        ----------
+        probes : int, optional
+        timeout_s : float, optional
+            For each probe.
+
+        Returns
+        -------
+        offset : ClockOffset
+
+        Raises
+        ------
+        WireError
+            If no server answers.
+        """
+        taken = []
+        for _ in range(max(1, probes)):
+            reply = self._exchange("ping", {}, timeout_s)
+            taken.append(Probe(reply["t0"], reply["t1"], reply["t2"], reply["t3"]))
+        self._pinged = best_estimate(taken)
+        return self._pinged
+
+    def _exchange(self, cmd: str, args: dict[str, Any], timeout_s: float) -> dict[str, Any]:
+        self._check_open()
+        deadline_s = time.monotonic() + timeout_s
+        if self.control_endpoint is None:
+            self.wait_hello(timeout_s)
+        endpoint = self.control_endpoint
+        if endpoint is None:
+            raise WireError("the greeting names no control endpoint", remedy="give it: Client(..., control=...)")
+        if self._requester is not None and self._requester.endpoint != endpoint:
+            self._requester.close()
+            self._requester = None
+        if self._requester is None:
+            self._requester = Requester(self._context, endpoint)
+        return self._requester.exchange(uuid.uuid4().hex, cmd, args, timeout_s, deadline_s)
+
+    # --- closing ----------------------------------------------------------------------------------------------------
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise WireError("this client is closed", remedy="make a new one")
+
+    def close(self) -> None:
+        """Disconnect; may be called twice."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._requester is not None:
+            self._requester.close()
+        self._data.close(linger=0)
+        self._context.term()
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+
+__all__ = ["Client", "Message"]
