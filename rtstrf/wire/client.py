@@ -28,6 +28,8 @@ RECONNECT_IVL_MS = 100
 CONNECT_TIMEOUT_MS = 1000
 RECEIVE_LIMIT_BYTES = 16 * 1024 * 1024
 DRAIN_LIMIT_MESSAGES = 100_000  # a server that sends faster than this reads must not hold a call for ever
+PING_GOOD_FOR_NS = 600 * 10**9  # two quartz clocks may have drifted apart by 60 ms then
+CLOCK_TOLERANCE_NS = 10**6
 TURN_S = 0.1  # how often an iteration looks whether it was closed
 
 
@@ -105,7 +107,9 @@ class Client:
         self._stale_s = stale_s
         self._continuity = Continuity()
         self._machine = host.machine_id()
+        self._anchor_offset_ns: int | None = None
         self._pinged: ClockOffset | None = None
+        self._pinged_ns = 0
         self._least_delay = LeastDelay()
         self._newest: Message | None = None
         self._heard_ns = time.monotonic_ns()
@@ -218,7 +222,7 @@ class Client:
 
     def _follow(self, message: Message) -> None:
         if self._continuity.follow(message):
-            self.hello = self.heartbeat = self._newest = self._pinged = None
+            self.hello = self.heartbeat = self._newest = self._pinged = self._anchor_offset_ns = None
             self.skipped = Counter()
             self._least_delay = LeastDelay()
         self._least_delay.follow(message.header["t_pub"], message.t_recv_ns)
@@ -226,6 +230,7 @@ class Client:
             self._newest = message
         elif message.kind == "hello":
             self.hello = message.header
+            self._anchor_offset_ns = self._anchor_of(message)
         elif message.kind == "heartbeat":
             self.heartbeat = message.header
 
@@ -296,11 +301,7 @@ class Client:
     @property
     def clock_source(self) -> str | None:
         """How the server's clock is known: ``anchor`` (same machine), ``ping``, ``least delay`` (relative), or not."""
-        if self._anchor_offset_ns() is not None:
-            return "anchor"
-        if self._pinged is not None:
-            return "ping"
-        return None if self._least_delay.offset_ns is None else "least delay"
+        return self._clock_offset()[0]
 
     def run_time_ns(self, monotonic_ns: int | None = None) -> int | None:
         """Return the time since the run started, by what is known of the server's clock.
@@ -315,22 +316,30 @@ class Client:
         t_ns : int or None
             None before the first message.
         """
-        offset_ns = self._anchor_offset_ns()
-        if offset_ns is None and self._pinged is not None:
-            offset_ns = self._pinged.offset_ns
-        if offset_ns is None:
-            offset_ns = self._least_delay.offset_ns
+        offset_ns = self._clock_offset()[1]
         if offset_ns is None:
             return None
         return (time.monotonic_ns() if monotonic_ns is None else monotonic_ns) + offset_ns
 
-    def _anchor_offset_ns(self) -> int | None:
-        if self.hello is None or self.hello.get("machine") != self._machine:
+    def _clock_offset(self) -> tuple[str | None, int | None]:
+        if self._anchor_offset_ns is not None:
+            return "anchor", self._anchor_offset_ns
+        if self._pinged is not None and time.monotonic_ns() - self._pinged_ns < PING_GOOD_FOR_NS:
+            return "ping", self._pinged.offset_ns
+        relative_ns = self._least_delay.offset_ns
+        return (None if relative_ns is None else "least delay"), relative_ns
+
+    def _anchor_of(self, hello: Message) -> int | None:
+        """Return the offset the greeting states, where the server shares this machine's clock."""
+        anchor = hello.header.get("anchor")
+        if hello.header.get("machine") != self._machine or not isinstance(anchor, dict):
             return None
         try:
-            return -int(self.hello["anchor"]["monotonic_ns"])
+            offset_ns = -int(anchor["monotonic_ns"])
         except (KeyError, TypeError, ValueError):
             return None
+        # A greeting from the future means that the clock is not shared after all (a container may have its own).
+        return offset_ns if hello.t_recv_ns + offset_ns > hello.header["t_pub"] - CLOCK_TOLERANCE_NS else None
 
     @property
     def age_s(self) -> float | None:
@@ -412,7 +421,7 @@ class Client:
         for _ in range(max(1, probes)):
             reply = self._exchange("ping", {}, timeout_s)
             taken.append(Probe(reply["t0"], reply["t1"], reply["t2"], reply["t3"]))
-        self._pinged = best_estimate(taken)
+        self._pinged, self._pinged_ns = best_estimate(taken), time.monotonic_ns()
         return self._pinged
 
     def _exchange(self, cmd: str, args: dict[str, Any], timeout_s: float) -> dict[str, Any]:

@@ -102,6 +102,14 @@ class Control:
             replies.append((entry.envelope, reply))
         return replies
 
+    def abandon(self) -> None:
+        """Give up the requests whose Future has not resolved; `resolved` then tells their senders."""
+        for entry in self._entries.values():
+            if entry.outcome is None:
+                given_up: Future[dict[str, Any]] = Future()
+                given_up.set_exception(RequestError("stopping", f"the server stops before {entry.request.cmd} is done"))
+                self._resolved.append((entry, given_up))
+
     def _once(self, request: Request, envelope: Envelope, t1_ns: int) -> Outcome | None:
         now_s = time.monotonic()
         self._forget(now_s)

@@ -94,7 +94,7 @@ class Security:
         --------
         >>> Security().check_bind("tcp://127.0.0.1:5590")
         """
-        if not self.insecure_lan and not is_loopback(endpoint):
+        if not is_loopback(endpoint) and not self.insecure_lan:
             raise WireError(
                 f"{endpoint} could be reached from other machines, and nothing on this wire is encrypted or checked",
                 remedy="bind to 127.0.0.1, or on a network you trust entirely say --insecure-lan",

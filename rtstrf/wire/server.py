@@ -43,7 +43,6 @@ REQUESTS_A_TURN = 16
 SUBSCRIPTIONS_A_TURN = 256
 RECEIVE_LIMIT_BYTES = 1024 * 1024  # ZeroMQ hangs up beyond it; between the request limit and this there is a reply
 LINGER_AT_STOP_MS = 500
-FILLED_IN = frozenset({"v", "kind", "run", "stream", "seq", "t_pub", "n", "m", "dtype"})
 
 
 class Clock(Protocol):
@@ -180,9 +179,7 @@ class WireServer:
         data = message.as_payload(payload)
         n, m = payload.shape
         try:
-            fields = {
-                name: strict_json.plain(value, depth_limit=0) for name, value in header.items() if name not in FILLED_IN
-            }
+            fields = {name: strict_json.plain(value, depth_limit=0) for name, value in header.items()}
         except (TypeError, ValueError) as error:
             raise WireError(f"the header of a {kind} message cannot be sent: {error}") from None
         queued = self._outbox.put(kind, {**fields, "n": n, "m": m, "dtype": message.DTYPE}, data)
@@ -213,11 +210,10 @@ class WireServer:
             self._outbox.close()
             self._stopping = True
             thread = self._thread
-            if thread is None or not thread.is_alive():
-                return
-            self._waker.wake()
-            if thread is not threading.current_thread():
-                thread.join()
+        self._waker.wake()
+        # Joined outside the lock: the wire thread may be on its way into this method, by a shutdown.
+        if thread is not None and thread is not threading.current_thread():
+            thread.join()
 
     def __enter__(self) -> WireServer:
         self.start()
@@ -271,6 +267,8 @@ class WireServer:
             self._guarded(self._receive_requests)
             self._guarded(self._send_late_replies)
             if stopping and not self._outbox:
+                self._control.abandon()
+                self._guarded(self._send_late_replies)
                 return
             now_s = time.monotonic()
             if self._hello_wanted:
@@ -302,15 +300,9 @@ class WireServer:
             self._send(draft)
 
     def _send(self, draft: Draft) -> None:
-        header = {
-            "v": message.VERSION,
-            "kind": draft.kind,
-            "run": self.run,
-            "stream": self.stream,
-            "seq": draft.seq,
-            **draft.fields,
-            "t_pub": self._clock.now_ns(),
-        }
+        fixed = {"v": message.VERSION, "kind": draft.kind, "run": self.run, "stream": self.stream, "seq": draft.seq}
+        header = {**fixed, **draft.fields, **fixed}  # first for whoever reads it, last so that no field overrides it
+        header["t_pub"] = self._clock.now_ns()
         self._data.send_multipart(message.encode(header, draft.payload), zmq.DONTWAIT)
 
     def _send_hello(self) -> None:
@@ -359,22 +351,19 @@ class WireServer:
     def _receive_requests(self) -> None:
         for _ in range(REQUESTS_A_TURN):
             try:
-                *envelope, request = self._router.recv_multipart(zmq.DONTWAIT)
+                frames = self._router.recv_multipart(zmq.DONTWAIT)
             except zmq.Again:
                 return
+            *envelope, request = frames
+            if len(envelope) > 1 and envelope[1:] != [b""]:  # a REQ socket puts one empty frame before its request
+                envelope, request = envelope[:1], b"more than one frame"
             reply = self._control.receive(tuple(envelope), request)
             if reply is not None:
-                self._reply(tuple(envelope), reply)
+                self._router.send_multipart([*envelope, reply], zmq.DONTWAIT)
 
     def _send_late_replies(self) -> None:
         for envelope, reply in self._control.resolved():
-            self._reply(envelope, reply)
-
-    def _reply(self, envelope: tuple[bytes, ...], reply: bytes) -> None:
-        try:
             self._router.send_multipart([*envelope, reply], zmq.DONTWAIT)
-        except zmq.ZMQError:  # it does not read its replies; it can ask again by the same id
-            _log.warning("a control client does not take its reply")
 
     def _answer(self, cmd: str, args: dict[str, Any]) -> dict[str, Any] | Future[dict[str, Any]]:
         if cmd == "hello":
