@@ -1,0 +1,68 @@
+"""From the words of a checkpoint to a module: the model class and what fills its slots."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from torch import nn
+
+from rtstrf.checkpoints.sidecar import Sidecar, Slot
+from rtstrf.errors import CheckpointError, ConfigError
+from rtstrf.models.activations import ParametricSoftplus
+from rtstrf.models.model import AuditoryModel
+from rtstrf.models.statenet import StateNet
+from rtstrf.prefilter.make import make_prefiltering
+from rtstrf.spectrogram.make import make_wav2spec
+
+MODEL_CLASSES: dict[str, Callable[..., AuditoryModel]] = {"StateNet": StateNet}
+
+ACTIVATIONS: dict[str, Callable[..., nn.Module]] = {
+    "parametric_softplus": ParametricSoftplus,
+    "softplus": nn.Softplus,
+    "relu": nn.ReLU,
+    "sigmoid": nn.Sigmoid,
+    "identity": nn.Identity,
+}
+
+# Arguments that deepSTRF's config.json holds as null, or not at all, and a sidecar fills.
+SLOTS = ("wav2spec", "prefiltering", "output_activation", "kernel")
+
+
+def build_model(model_class: str, options: dict[str, Any], sidecar: Sidecar) -> AuditoryModel:
+    """Build the untrained model that a checkpoint describes.
+
+    Raises
+    ------
+    CheckpointError
+        If the class, an option or a slot is unknown, or they contradict one another.
+    """
+    if model_class not in MODEL_CLASSES:
+        raise CheckpointError(
+            f"model class {model_class!r} is not one that rtstrf streams", remedy=f"one of {', '.join(MODEL_CLASSES)}"
+        )
+    try:
+        return MODEL_CLASSES[model_class](
+            **{name: value for name, value in options.items() if name not in SLOTS},
+            wav2spec=make_wav2spec(sidecar.wav2spec.kind, **sidecar.wav2spec.options) if sidecar.wav2spec else None,
+            prefiltering=(
+                make_prefiltering(sidecar.prefiltering.kind, **sidecar.prefiltering.options)
+                if sidecar.prefiltering
+                else None
+            ),
+            output_activation=make_activation(sidecar.output_activation, int(options.get("out_neurons", 1))),
+        )
+    except (TypeError, ConfigError) as error:
+        raise CheckpointError(
+            f"the options of {model_class} do not fit: {error}", remedy="correct config.json or stream.json"
+        ) from error
+
+
+def make_activation(slot: Slot | None, units: int) -> nn.Module | None:
+    """Build an output activation by name; None for the model's default."""
+    if slot is None:
+        return None
+    if slot.kind not in ACTIVATIONS:
+        raise ConfigError(f"unknown activation {slot.kind!r}", remedy=f"one of {', '.join(ACTIVATIONS)}")
+    per_unit = slot.kind.startswith("parametric")
+    return ACTIVATIONS[slot.kind](units, **slot.options) if per_unit else ACTIVATIONS[slot.kind](**slot.options)

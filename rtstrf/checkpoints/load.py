@@ -1,0 +1,165 @@
+"""Reading a model: deepSTRF's folder of `config.json` and `model.safetensors`, with our `stream.json` beside them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+import torch
+
+from rtstrf.checkpoints.build import build_model
+from rtstrf.checkpoints.sidecar import Sidecar
+from rtstrf.errors import CheckpointError
+from rtstrf.models.model import AuditoryModel
+
+BUNDLED = Path(__file__).parent / "bundled"
+CONFIG_NAME = "config.json"
+WEIGHTS_NAME = "model.safetensors"
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedModel:
+    """A model and what is known of it.
+
+    Attributes
+    ----------
+    model : AuditoryModel
+        In evaluation mode, float32.
+    sidecar : Sidecar
+    weights_sha256 : str
+        Of the weights file, so that a run can be traced to them.
+    """
+
+    model: AuditoryModel
+    sidecar: Sidecar
+    weights_sha256: str
+
+
+def bundled_models() -> list[str]:
+    """Return the names of the fitted models that come with the package."""
+    return sorted(folder.name for folder in BUNDLED.iterdir() if (folder / CONFIG_NAME).is_file())
+
+
+def find_model(name_or_folder: str | Path) -> Path:
+    """Return the folder of a bundled model, by name, or of a checkpoint on disk.
+
+    Raises
+    ------
+    CheckpointError
+        If there is neither; the message lists the bundled ones.
+    """
+    if str(name_or_folder) in bundled_models():
+        return BUNDLED / str(name_or_folder)
+    folder = Path(name_or_folder).expanduser()
+    if folder.is_dir():
+        return folder
+    raise CheckpointError(
+        f"no model {str(name_or_folder)!r}: neither bundled nor a folder",
+        remedy=f"bundled models: {', '.join(bundled_models())}; or give the folder of a checkpoint",
+    )
+
+
+def load_model(name_or_folder: str | Path) -> LoadedModel:
+    """Load a bundled model by name, or a checkpoint from a folder.
+
+    Parameters
+    ----------
+    name_or_folder : str or Path
+        Such as ``"statenet-gru-ns1"``, or a folder with ``config.json``, ``model.safetensors`` and ``stream.json``.
+
+    Returns
+    -------
+    loaded : LoadedModel
+
+    Raises
+    ------
+    CheckpointError
+        If it is missing, incomplete, damaged, or its parts contradict one another; nothing is guessed.
+
+    Examples
+    --------
+    >>> loaded = load_model("statenet-gru-ns1")
+    >>> loaded.sidecar.sample_rate_hz, loaded.model.out_neurons
+    (48000, 119)
+    """
+    folder = find_model(name_or_folder)
+    config = read_config(folder / CONFIG_NAME)
+    sidecar = Sidecar.read(folder)
+    model_class = config.pop("_model_class")
+    model = build_model(model_class, config, sidecar)
+    weights, sha256 = read_weights(folder / WEIGHTS_NAME)
+    fill(model, weights, folder)
+    if len(sidecar.units) != model.out_neurons:
+        raise CheckpointError(
+            f"{folder}: the sidecar lists {len(sidecar.units)} units, the model has {model.out_neurons}",
+            remedy="list each unit once, in the order of the model's outputs",
+        )
+    hop = model.front_end.samples_per_frame if model.front_end is not None else sidecar.hop_samples
+    if hop != sidecar.hop_samples:
+        raise CheckpointError(
+            f"{folder}: the front-end hops by {hop} samples, the sidecar says {sidecar.hop_samples}",
+            remedy="correct hop_samples, or the front-end's options",
+        )
+    return LoadedModel(model.eval(), sidecar, sha256)
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """Read a checkpoint's config.json, `_model_class` included."""
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise CheckpointError(
+            f"{path.parent} has no {path.name}", remedy="give the folder that save_pretrained or rtstrf wrote"
+        ) from error
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{path} cannot be read: {error}", remedy="restore the file") from error
+    if not isinstance(config, dict) or not isinstance(config.get("_model_class"), str):
+        raise CheckpointError(f"{path} names no _model_class", remedy='add a line such as "_model_class": "StateNet"')
+    return config
+
+
+def read_weights(path: Path) -> tuple[dict[str, torch.Tensor], str]:
+    """Read a safetensors file; return its tensors and its SHA-256. Pickles are refused unread."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read: {error}", remedy="give the folder with its weights") from error
+    if data[:2] in (b"PK", b"\x80\x02", b"\x80\x04", b"\x80\x05"):
+        raise CheckpointError(
+            f"{path} is a pickle, which can run code when opened", remedy="save the weights as safetensors instead"
+        )
+    try:
+        return safetensors.torch.load(data), hashlib.sha256(data).hexdigest()
+    except (safetensors.SafetensorError, ValueError, KeyError) as error:
+        raise CheckpointError(
+            f"{path} is truncated or no safetensors file ({len(data)} bytes): {error}", remedy="copy it again"
+        ) from error
+
+
+def fill(model: AuditoryModel, weights: dict[str, torch.Tensor], folder: Path) -> None:
+    """Put weights into a model, or list every key that is missing, superfluous or of another shape."""
+    wanted = model.state_dict()
+    problems = [f"missing {key} {tuple(wanted[key].shape)}" for key in wanted if key not in weights]
+    problems += [f"unexpected {key} {tuple(weights[key].shape)}" for key in weights if key not in wanted]
+    problems += [
+        f"{key} is {tuple(weights[key].shape)}, should be {tuple(wanted[key].shape)}"
+        for key in wanted
+        if key in weights and weights[key].shape != wanted[key].shape
+    ]
+    problems += [f"{key} holds NaN or infinity" for key in wanted if key in weights and not _finite(weights[key])]
+    if problems:
+        shown = "; ".join(problems[:6]) + (f"; and {len(problems) - 6} more" if len(problems) > 6 else "")
+        raise CheckpointError(
+            f"the weights in {folder} do not fit the model that config.json and stream.json describe: {shown}",
+            remedy="correct the options, front-end or prefilter named there, or give the weights that belong to them",
+        )
+    model.load_state_dict(weights)
+
+
+def _finite(tensor: torch.Tensor) -> bool:
+    return not tensor.is_floating_point() or bool(tensor.isfinite().all())

@@ -1,0 +1,151 @@
+"""What a stream needs to know of a model and its weights do not say: the file `stream.json` beside them."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rtstrf.errors import CheckpointError
+
+FORMAT = "rtstrf-stream/1"
+FILE_NAME = "stream.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """One neuron of the population.
+
+    Attributes
+    ----------
+    id : str
+        Name in the recordings.
+    depth_um, best_frequency_hz, cc_norm : float or None
+        Recording depth, frequency of its strongest response, and normalised correlation of the fit on validation
+        sounds, where they are known.
+    """
+
+    id: str
+    depth_um: float | None = None
+    best_frequency_hz: float | None = None
+    cc_norm: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """How to rebuild the module in one slot of a model: its kind and its options."""
+
+    kind: str
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Sidecar:
+    """All that a stream needs beside the weights.
+
+    Attributes
+    ----------
+    name : str
+        The model, as `rtstrf models` lists it.
+    sample_rate_hz, hop_samples, bin_ms
+        The clock; a bin is a whole hop.
+    hz_per_response : float
+        Firing rate of a response of 1 (see `rtstrf.rates`).
+    wav2spec, prefiltering, output_activation : Slot or None
+        What fills the model's slots; None leaves one at its default.
+    units : tuple of Unit
+        One for each neuron, in the order of the model's outputs.
+    citation : tuple of str
+        What to cite for the model and for the recordings.
+    provenance : dict
+        How it was fitted, and the figures that came out.
+    """
+
+    name: str
+    sample_rate_hz: int
+    hop_samples: int
+    bin_ms: float
+    hz_per_response: float
+    wav2spec: Slot | None
+    prefiltering: Slot | None
+    output_activation: Slot | None
+    units: tuple[Unit, ...]
+    citation: tuple[str, ...] = ()
+    provenance: dict[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> str:
+        """Return the text of the file."""
+        return json.dumps({"format": FORMAT, **dataclasses.asdict(self)}, indent=1, ensure_ascii=False) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str, where: str) -> Sidecar:
+        """Read the text of a file; `where` names it in errors.
+
+        Raises
+        ------
+        CheckpointError
+            If it is not JSON, of another format, or a fact is missing, unknown or of the wrong type.
+        """
+        try:
+            facts = json.loads(text)
+        except ValueError as error:
+            raise CheckpointError(f"{where} is not JSON: {error}", remedy="restore the file") from error
+        if not isinstance(facts, dict) or facts.pop("format", None) != FORMAT:
+            raise CheckpointError(
+                f"{where} is no sidecar of format {FORMAT}", remedy="write it with rtstrf, or upgrade"
+            )
+        known = {f.name: f for f in dataclasses.fields(cls)}
+        missing = [
+            n for n, f in known.items() if n not in facts and f.default is dataclasses.MISSING and not _has_factory(f)
+        ]
+        unknown = [name for name in facts if name not in known]
+        if missing or unknown:
+            told = [f"lacks {', '.join(missing)}"] if missing else []
+            told += [f"has unknown {', '.join(unknown)}"] if unknown else []
+            raise CheckpointError(f"{where} {' and '.join(told)}", remedy=f"its keys: format, {', '.join(known)}")
+        try:
+            for slot in ("wav2spec", "prefiltering", "output_activation"):
+                facts[slot] = Slot(**facts[slot]) if facts[slot] is not None else None
+            facts["units"] = tuple(Unit(**unit) for unit in facts["units"])
+            facts["citation"] = tuple(facts.get("citation", ()))
+            for name in ("sample_rate_hz", "hop_samples"):
+                facts[name] = _whole(facts[name])
+            for name in ("bin_ms", "hz_per_response"):
+                facts[name] = float(facts[name])
+            sidecar = cls(**facts)
+        except (TypeError, ValueError, KeyError) as error:
+            raise CheckpointError(
+                f"{where} holds a fact of the wrong type: {error}", remedy="restore the file"
+            ) from error
+        for name in ("sample_rate_hz", "hop_samples", "bin_ms", "hz_per_response"):
+            if not getattr(sidecar, name) > 0:
+                raise CheckpointError(f"{where}: {name} is {getattr(sidecar, name)}", remedy="it must be positive")
+        return sidecar
+
+    @classmethod
+    def read(cls, folder: Path) -> Sidecar:
+        """Read the sidecar of a checkpoint folder."""
+        path = folder / FILE_NAME
+        try:
+            text = path.read_text(encoding="utf-8")
+        except FileNotFoundError as error:
+            raise CheckpointError(
+                f"{folder} has no {FILE_NAME}: the weights do not say the sample rate, bin width, front-end, prefilter "
+                "taps, activation and rate scale that a stream needs",
+                remedy=f"write {FILE_NAME} beside them (docs/checkpoints.md shows one)",
+            ) from error
+        except (OSError, UnicodeDecodeError) as error:
+            raise CheckpointError(f"{path} cannot be read: {error}", remedy="restore the file") from error
+        return cls.from_json(text, str(path))
+
+
+def _has_factory(f: dataclasses.Field[Any]) -> bool:
+    return f.default_factory is not dataclasses.MISSING
+
+
+def _whole(value: Any) -> int:
+    if isinstance(value, bool) or int(value) != value:
+        raise ValueError(f"{value!r} is not a whole number")
+    return int(value)

@@ -1,0 +1,52 @@
+"""What every model of the zoo is: named stages from sound, or its spectrogram, to the responses of N units."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rtstrf.stream import Chain, Identity, StreamModule
+
+
+class AuditoryModel(Chain):
+    """A chain of named stages that ends in `readout`, and the options that rebuild it.
+
+    The names are the field's slots and the prefixes of the weights: ``wav2spec`` (waveform to spectrogram),
+    ``prefiltering`` (adaptation), then the core's own, then ``readout``. A slot left empty is no stage at all, so a
+    model without `wav2spec` takes spectrograms.
+
+    Attributes
+    ----------
+    options : dict
+        The constructor's JSON-serialisable arguments, as a checkpoint's config.json keeps them.
+    out_neurons : int
+        Units N.
+    """
+
+    def __init__(
+        self,
+        core: Mapping[str, StreamModule],
+        *,
+        wav2spec: StreamModule | None,
+        prefiltering: StreamModule | None,
+        out_neurons: int,
+        options: dict[str, Any],
+    ) -> None:
+        slots = {"wav2spec": wav2spec, "prefiltering": prefiltering}
+        super().__init__({**{name: stage for name, stage in slots.items() if stage is not None}, **core})
+        self.options = options
+        self.out_neurons = out_neurons
+
+    @property
+    def front_end(self) -> StreamModule | None:
+        """The stage that turns the waveform into a spectrogram, if the model has one."""
+        return getattr(self, "wav2spec", None)
+
+    @property
+    def prefilter(self) -> StreamModule:
+        """The adaptation stage; the identity where there is none."""
+        return getattr(self, "prefiltering", None) or Identity()
+
+    def core_stages(self) -> dict[str, StreamModule]:
+        """Return the stages after the prefilter, in order."""
+        return {name: stage for name, stage in self.stages() if name not in ("wav2spec", "prefiltering")}
