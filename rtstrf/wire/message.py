@@ -51,7 +51,7 @@ class Flags(IntFlag):
     LAST = 128  # nothing more follows in this run
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)  # arrays have no one answer to whether they are equal
 class Message:
     """One data message, checked.
 
