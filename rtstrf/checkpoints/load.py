@@ -129,7 +129,8 @@ def read_weights(path: Path) -> tuple[dict[str, torch.Tensor], str]:
         data = path.read_bytes()
     except OSError as error:
         raise CheckpointError(f"{path} cannot be read: {error}", remedy="give the folder with its weights") from error
-    if data[:2] in (b"PK", b"\x80\x02", b"\x80\x04", b"\x80\x05"):
+    # The length of a safetensors header may begin like a pickle, but a brace follows it at byte 8.
+    if data[8:9] != b"{" and data[:2] in (b"PK", b"\x80\x02", b"\x80\x04", b"\x80\x05"):
         raise CheckpointError(
             f"{path} is a pickle, which can run code when opened", remedy="save the weights as safetensors instead"
         )
