@@ -1,8 +1,10 @@
 """Prove lost samples by counting: what was captured against the clock.
 
 PortAudio's overflow flag is not always raised. But samples that were lost are time that passed without samples: from
-then on every sample is captured later than the count of samples says, for good. Late delivery and jitter make single
-blocks look late too, yet never for long, so the earliest block of a window of time tells the two apart.
+then on every sample comes later than the count of samples says, for good. Late delivery and jitter make single blocks
+look late too, yet never for long, so the earliest block of a window of time tells the two apart. Both the time of
+capture that the driver states and the time of delivery must show it: a driver's statement may be wrong by half a
+second for its first seconds (PulseAudio's is), and a delivery may become slower for good without a loss.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ class ContinuityCheck:
     Notes
     -----
     A loss is told once two windows of 0.25 s in a row are late by 10 ms or more; where the driver raises its flag,
-    with that block. State: the lateness of the device and the earliest blocks of two windows.
+    with that block. State: the usual lateness of the device and the earliest blocks of two windows.
 
     Examples
     --------
@@ -38,11 +40,8 @@ class ContinuityCheck:
     def __init__(self, rate_hz: int) -> None:
         self.rate_hz = rate_hz
         self._samples = 0  # captured and lost
-        self._origin_ns: int | None = None
-        self._lateness_ns: int | None = None  # as it was before; None until the first window has passed
-        self._window_start_ns = 0
-        self._earliest_ns = 0  # least lateness of the window that is open
-        self._previous_ns: int | None = None  # and of the one before
+        self._clocks = (_Lateness(), _Lateness())  # of capture, of delivery
+        self._window_start_ns: int | None = None
 
     def lost_samples(self, count: int, end_ns: int, arrived_ns: int, *, flagged: bool) -> int:
         """Return how many samples were lost and have not been told yet, none in most calls.
@@ -59,45 +58,66 @@ class ContinuityCheck:
             Whether the driver says that it lost input before this block.
         """
         self._samples += count
-        if self._origin_ns is None:
-            self._origin_ns = end_ns - self._duration_ns(count)
-            self._window_start_ns = arrived_ns
-            self._earliest_ns = 0
-            return 0
-        late_ns = end_ns - self._origin_ns - self._duration_ns(self._samples)
+        times_ns = (end_ns, arrived_ns)
         lost = 0
-        if flagged and self._lateness_ns is not None and late_ns - self._lateness_ns >= THRESHOLD_NS:
-            lost += self._tell(late_ns - self._lateness_ns)
-            late_ns = self._lateness_ns
-        self._earliest_ns = min(self._earliest_ns, late_ns)
-        if arrived_ns - self._window_start_ns >= WINDOW_NS:
-            lost += self._end_window()
+        if flagged:
+            lates_ns = (time_ns - self._expected_ns() for time_ns in times_ns)
+            lost = self._tell(min(clock.excess(late) for clock, late in zip(self._clocks, lates_ns, strict=True)))
+        for clock, time_ns in zip(self._clocks, times_ns, strict=True):
+            clock.add(time_ns - self._expected_ns())
+        if self._window_start_ns is None:
             self._window_start_ns = arrived_ns
-            self._earliest_ns = late_ns - self._duration_ns(lost)
+        if arrived_ns - self._window_start_ns >= WINDOW_NS:  # by arrival, so that a burst of late blocks is one window
+            self._window_start_ns = arrived_ns
+            found = self._tell(min(clock.excess_of_two_windows() for clock in self._clocks))
+            for clock in self._clocks:
+                clock.next_window(told_ns=self._duration_ns(found))
+            lost += found
         return lost
 
     def count_dropped(self, count: int) -> None:
         """Take note of samples that are known to be missing and were told otherwise."""
         self._samples += count
 
-    def _end_window(self) -> int:
-        earliest_ns, previous_ns = self._earliest_ns, self._previous_ns
-        self._previous_ns = earliest_ns
-        if self._lateness_ns is None:
-            self._lateness_ns = earliest_ns
-            return 0
-        if previous_ns is not None and min(earliest_ns, previous_ns) - self._lateness_ns >= THRESHOLD_NS:
-            lost = self._tell(min(earliest_ns, previous_ns) - self._lateness_ns)
-            self._previous_ns = earliest_ns - self._duration_ns(lost)
-            return lost
-        if earliest_ns - self._lateness_ns < THRESHOLD_NS:  # not to take a loss that the next window proves for drift
-            self._lateness_ns += min(earliest_ns - self._lateness_ns, _DRIFT_NS_PER_WINDOW)
-        return 0
-
     def _tell(self, missing_ns: int) -> int:
+        if missing_ns < THRESHOLD_NS:
+            return 0
         lost = round(missing_ns * self.rate_hz / 1_000_000_000)
         self._samples += lost
         return lost
 
+    def _expected_ns(self) -> int:
+        return self._duration_ns(self._samples)
+
     def _duration_ns(self, samples: int) -> int:
         return samples * 1_000_000_000 // self.rate_hz
+
+
+class _Lateness:
+    """How late blocks are by one clock, against the count of samples: usually, and the least of two windows."""
+
+    def __init__(self) -> None:
+        self.usual_ns: int | None = None  # None until the first window has passed
+        self.least_ns: int | None = None  # of the window that is open
+        self.previous_ns: int | None = None  # and of the one before
+
+    def add(self, late_ns: int) -> None:
+        self.least_ns = late_ns if self.least_ns is None else min(self.least_ns, late_ns)
+
+    def excess(self, late_ns: int) -> int:
+        return 0 if self.usual_ns is None else late_ns - self.usual_ns
+
+    def excess_of_two_windows(self) -> int:
+        if self.usual_ns is None or self.previous_ns is None or self.least_ns is None:
+            return 0
+        return min(self.least_ns, self.previous_ns) - self.usual_ns
+
+    def next_window(self, told_ns: int) -> None:
+        """Begin a window; `told_ns` is the loss just told, which the count of samples has from here on."""
+        assert self.least_ns is not None  # a block ends a window, after it was added
+        self.least_ns -= told_ns
+        if self.usual_ns is None:
+            self.usual_ns = self.least_ns
+        elif self.least_ns - self.usual_ns < THRESHOLD_NS:  # else a loss that the next window proves passed for drift
+            self.usual_ns += min(self.least_ns - self.usual_ns, _DRIFT_NS_PER_WINDOW)
+        self.previous_ns, self.least_ns = self.least_ns, None

@@ -16,6 +16,9 @@ from rtstrf.sound.level import db_spl_to_pa
 from rtstrf.sound.mix import check_channel, require_finite, to_mono_pa
 from rtstrf.sound.source import Block, Source, SourceInfo
 
+# The file is read in pages of one length, however it is asked for: MP3 decoders round otherwise for other lengths.
+PAGE_FRAMES = 4096
+
 # libsndfile corrects the size of a data chunk that reaches past the end of the file and says so only in its log.
 _CUT_SHORT = re.compile(r"(?:data|SSND|Data Size|riff)\s*:\s*(\d+) \(should be (\d+)\)")
 _SIZE_UNKNOWN_BYTES = 0x7FFF0000  # writers to a pipe, who cannot go back and fill in the size, put such a value
@@ -60,13 +63,14 @@ class FileSource(Source):
         loop: bool = False,
         full_scale_db_spl: float = 94.0,
     ) -> None:
-        self.path = Path(path)
+        self.path = Path(path).expanduser()
         self.channel = channel
         self.loop = loop
         self._pa_per_unit = db_spl_to_pa(full_scale_db_spl)
         self._soundfile = require("soundfile", "sound", system_hint="install libsndfile: sudo apt install libsndfile1")
         self._file: Any = None
-        self._position = 0
+        self._position = 0  # of the next page
+        self._page = np.empty(0, dtype=np.float32)  # what is left of this one
         with self._open_checked() as file:
             check_channel(channel, file.channels, str(self.path))
             self._frames = int(file.frames)
@@ -84,27 +88,21 @@ class FileSource(Source):
         self.close()
         self._file = self._open_checked()
         self._position = 0
+        self._page = np.empty(0, dtype=np.float32)
 
     def read(self, max_samples: int, timeout_s: float = 0.1) -> Block | None:
         if self._file is None:
             raise StreamError(f"{self.path} is read before it is opened", remedy="use it in a with statement")
-        parts = []
-        missing = max_samples
-        while missing > 0:
-            if self._position == self._frames:
-                if not self.loop:
-                    break
-                self._file.seek(0)
-                self._position = 0
-            frames = self._read_frames(min(missing, self._frames - self._position))  # -> (n, channels)
-            samples = to_mono_pa(frames, self.channel, self._pa_per_unit)  # -> (n,)
-            require_finite(samples, self._position, self.info.rate_hz, str(self.path))
-            parts.append(samples)
-            self._position += len(samples)
-            missing -= len(samples)
-        if not parts and max_samples > 0:
+        parts = [self._page[:max_samples]]
+        self._page = self._page[max_samples:]
+        missing = max_samples - len(parts[0])
+        while missing > 0 and (page := self._next_page()) is not None:
+            parts.append(page[:missing])
+            self._page = page[missing:]
+            missing -= len(parts[-1])
+        samples = np.concatenate(parts)
+        if len(samples) == 0 < max_samples:
             return None
-        samples = np.concatenate(parts) if parts else np.empty(0, dtype=np.float32)
         return Block(samples, time.monotonic_ns())
 
     def close(self) -> None:
@@ -112,15 +110,24 @@ class FileSource(Source):
             self._file.close()
             self._file = None
 
-    def _read_frames(self, count: int) -> np.ndarray:
-        """Return exactly `count` frames, shape (count, channels), or say that the file has fewer than it declares."""
+    def _next_page(self) -> np.ndarray | None:
+        """Return the samples, shape (n,), of the next page of the file; None at its end."""
+        if self._position == self._frames:
+            if not self.loop:
+                return None
+            self._file.seek(0)
+            self._position = 0
+        count = min(PAGE_FRAMES, self._frames - self._position)
         try:
             frames = self._file.read(count, dtype="float32", always_2d=True)
         except self._soundfile.LibsndfileError as error:
             raise self._cut_short(self._position) from error
         if len(frames) < count:
             raise self._cut_short(self._position + len(frames))
-        return frames
+        samples = to_mono_pa(frames, self.channel, self._pa_per_unit)  # (n, channels) -> (n,)
+        require_finite(samples, self._position, self.info.rate_hz, str(self.path))
+        self._position += count
+        return samples
 
     def _open_checked(self) -> Any:
         """Open the file, and make sure that it can be read to its end."""
@@ -129,7 +136,12 @@ class FileSource(Source):
             raise SoundError(f"no sound file {path}", remedy=_nearby(path))
         if path.is_dir():
             raise SoundError(f"{path} is a directory, not a sound file", remedy="give one file of it")
-        if path.is_file() and path.stat().st_size == 0:
+        if not path.is_file():  # opening a pipe would wait for its writer
+            raise SoundError(
+                f"{path} is a pipe or device, not a file",
+                remedy="give a file, or send raw samples to standard input with the source 'stdin'",
+            )
+        if path.stat().st_size == 0:
             raise SoundError(f"the sound file {path} is empty (0 bytes)", remedy="copy or record it again")
         try:
             file = self._soundfile.SoundFile(os.fspath(path))
@@ -148,11 +160,6 @@ class FileSource(Source):
     def _check_to_the_end(self, file: Any) -> None:
         if file.frames == 0:
             raise SoundError(f"the sound file {self.path} holds no samples", remedy="record or export it again")
-        if not file.seekable():
-            raise SoundError(
-                f"{self.path} is a pipe or device, not a file",
-                remedy="give a file, or send raw samples to standard input with the source 'stdin'",
-            )
         for declared, found in _CUT_SHORT.findall(file.extra_info):
             if int(found) + 8 < int(declared) < _SIZE_UNKNOWN_BYTES:  # 8: header bytes that some writers count twice
                 raise self._cut_short(file.frames, f"its header declares {declared} bytes, {found} are there")

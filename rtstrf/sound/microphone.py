@@ -17,7 +17,8 @@ from rtstrf.sound.ring import Captured, CaptureRing
 from rtstrf.sound.source import Block, Source, SourceInfo
 
 RING_S = 2.0  # a reader that falls further behind loses sound, and is told so
-GONE_AFTER_S = 2.0  # of no callback at all, where the driver does not say that the device has gone
+GONE_AFTER_S = 4.0  # of no callback at all, where the driver does not say so; PulseAudio may take 2 s for the first
+OLDEST_NS = 250_000_000  # at delivery; Bluetooth comes near it, PulseAudio claims 500 ms when it starts, wrongly
 _NS_PER_S = 1_000_000_000
 _OVERFLOW, _NOT_OVERFLOW = 1, 0
 
@@ -35,7 +36,7 @@ class MicrophoneSource(Source):
     block_samples : int
         Samples that the driver is asked to deliver at a time.
     channel : int, optional
-        Channel to hear, from 0; the mean of all where it is not given.
+        Channel to hear, from 0; the mean of the first two where it is not given.
     full_scale_db_spl : float
         Level of a sine whose RMS is a sample value of 1.0, from a calibration.
 
@@ -70,8 +71,8 @@ class MicrophoneSource(Source):
         self._sounddevice = portaudio()
         self.device = find_device(device, input_devices(self._sounddevice))
         check_channel(channel, self.device.channels, f"the device {self.device.name!r}")
-        # All channels of a device with dozens (the ALSA plug-ins claim 32 or 128) would be mostly empty.
-        self._channels = channel + 1 if channel is not None else min(self.device.channels, 2)
+        # Two at least, as a sound server asked for one mixes; not all, as ALSA's plug-ins claim 32 or 128.
+        self._channels = min(self.device.channels, max(2, 1 + (channel or 0)))
         self.channel = channel
         self.block_samples = block_samples
         self._pa_per_unit = db_spl_to_pa(full_scale_db_spl)
@@ -81,7 +82,7 @@ class MicrophoneSource(Source):
         self._check = ContinuityCheck(1)
         self._rest: Block | None = None
         self._last_end_ns = 0
-        self._heard_ns = 0
+        self._waited_s = 0.0  # for nothing, since the last block
         self.info = SourceInfo(
             kind="microphone",
             name=self.device.name,
@@ -98,6 +99,7 @@ class MicrophoneSource(Source):
         self._check = ContinuityCheck(rate_hz)
         self._rest = None
         self._last_end_ns = 0
+        self._waited_s = 0.0
         try:
             self._stream = self._sounddevice.InputStream(
                 samplerate=rate_hz,
@@ -115,7 +117,6 @@ class MicrophoneSource(Source):
                 f"the input device {self.device.name!r} cannot be opened at {rate_hz} Hz: {error}",
                 remedy="close other programs that use it, or choose another: rtstrf devices",
             ) from error
-        self._heard_ns = time.monotonic_ns()
         self.info = replace(self.info, reported_latency_ms=1e3 * float(self._stream.latency))
 
     def read(self, max_samples: int, timeout_s: float = 0.1) -> Block | None:
@@ -126,7 +127,7 @@ class MicrophoneSource(Source):
         if block is None:
             captured = self._ring.read(timeout_s)
             if captured is None:
-                self._check_alive()
+                self._check_alive(timeout_s)
                 return Block(np.empty(0, dtype=np.float32), time.monotonic_ns())
             block = self._to_block(captured)
         if len(block.samples) > max_samples:
@@ -142,7 +143,7 @@ class MicrophoneSource(Source):
             stream.close(ignore_errors=True)
 
     def _to_block(self, captured: Captured) -> Block:
-        self._heard_ns = captured.arrived_ns
+        self._waited_s = 0.0
         samples = to_mono_pa(captured.frames, self.channel, self._pa_per_unit)  # (n, channels) -> (n,)
         finite = np.isfinite(samples)
         if not finite.all():
@@ -156,12 +157,13 @@ class MicrophoneSource(Source):
         self._last_end_ns = max(self._last_end_ns, captured.end_ns)  # a driver's estimate may step back
         return Block(samples, self._last_end_ns, lost + captured.dropped_frames)
 
-    def _check_alive(self) -> None:
-        silent_s = (time.monotonic_ns() - self._heard_ns) / _NS_PER_S
-        if self._stream.active and silent_s < GONE_AFTER_S:
+    def _check_alive(self, timeout_s: float) -> None:
+        # Time spent waiting, not time passed: after this whole program was suspended the driver needs its turn first.
+        self._waited_s += timeout_s
+        if self._stream.active and self._waited_s < GONE_AFTER_S:
             return
         raise SoundError(
-            f"the input device {self.device.name!r} has stopped: no sound for {silent_s:.1f} s",
+            f"the input device {self.device.name!r} has stopped: no sound for {self._waited_s:.1f} s",
             remedy="connect it again and restart, or choose another: rtstrf devices",
         )
 
@@ -197,7 +199,7 @@ def _callback_into(ring: CaptureRing, rate_hz: int) -> Any:
         age_ns = (times.currentTime - times.inputBufferAdcTime) * _NS_PER_S  # of the first sample
         length_ns = count * ns_per_frame
         # Some drivers give 0 or nonsense: then the last sample was captured as the block came.
-        known = times.inputBufferAdcTime > 0 and length_ns <= age_ns < _NS_PER_S
+        known = times.inputBufferAdcTime > 0 and length_ns <= age_ns < length_ns + OLDEST_NS
         end_ns = arrived_ns - int(age_ns - length_ns) if known else arrived_ns
         ring.write(frames, end_ns, arrived_ns, _OVERFLOW if status.input_overflow else _NOT_OVERFLOW)
 

@@ -11,6 +11,7 @@ of the same shape, so that no order of summation can depend on the blocks.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from math import ceil, gcd
 
 import numpy as np
@@ -181,6 +182,7 @@ class _PolyphaseHops:
         return hops
 
 
+@lru_cache(maxsize=4)  # streams of the same rates share one
 def polyphase_bank(up: int, down: int) -> np.ndarray:
     """Return the taps of each phase of a Kaiser-windowed sinc.
 
@@ -191,7 +193,7 @@ def polyphase_bank(up: int, down: int) -> np.ndarray:
 
     Returns
     -------
-    bank : ndarray, shape (up, taps), float64
+    bank : ndarray, shape (up, taps), float64, read-only
         Row p weighs the source samples from 1 - taps / 2 to taps / 2 around a position whose fraction is p / up.
         Each row adds up to 1, so that a constant stays itself.
     """
@@ -208,4 +210,5 @@ def polyphase_bank(up: int, down: int) -> np.ndarray:
         window = np.i0(beta * np.sqrt(np.maximum(0.0, 1.0 - (x / half) ** 2)))
         rows = np.sinc(cutoff * x) * window
         bank[phases] = rows / rows.sum(axis=1, keepdims=True)
+    bank.flags.writeable = False
     return bank

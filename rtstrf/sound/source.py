@@ -9,8 +9,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from types import TracebackType
+from typing import TypeVar
 
 import numpy as np
+
+_S = TypeVar("_S", bound="Source")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +103,7 @@ class Source(ABC):
     def close(self) -> None:
         """Release the device or file; may be called twice."""
 
-    def __enter__(self) -> Source:
+    def __enter__(self: _S) -> _S:
         self.open()
         return self
 
