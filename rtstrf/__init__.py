@@ -1,29 +1,44 @@
 """rtstrf: a real-time streaming simulator of auditory neural responses.
 
-Start reading at `rtstrf/pipeline.py`, where sound becomes rates. What is imported here needs torch, numpy and
-safetensors only; `rtstrf.Client` loads ZeroMQ the first time it is asked for.
+Start reading at `rtstrf/pipeline.py`, where sound becomes rates. Public names load when they are first asked for, so
+that `import rtstrf` costs nothing: the models need torch, `Client` needs ZeroMQ and no torch.
 
 Examples
 --------
 >>> import rtstrf
->>> sorted(name for name in rtstrf.__all__ if name[0].isupper())[:3]
-['Chain', 'Client', 'Framer']
+>>> rtstrf.Framer(240).hop_samples
+240
 """
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
-from rtstrf.checkpoints.load import load_model
-from rtstrf.errors import RtstrfError, StreamError, UserError
-from rtstrf.framing import Framer
-from rtstrf.pipeline import Pipeline, SoundToRates
-from rtstrf.runner import StepRunner
-from rtstrf.stream import Chain, StreamModule
 from rtstrf.version import __version__
 
 if TYPE_CHECKING:
+    from rtstrf.checkpoints.load import load_model
+    from rtstrf.errors import RtstrfError, StreamError, UserError
+    from rtstrf.framing import Framer
+    from rtstrf.pipeline import Pipeline, SoundToRates
+    from rtstrf.runner import StepRunner
+    from rtstrf.stream import Chain, StreamModule
     from rtstrf.wire.client import Client
+
+_HOMES = {
+    "Chain": "rtstrf.stream",
+    "Client": "rtstrf.wire.client",
+    "Framer": "rtstrf.framing",
+    "Pipeline": "rtstrf.pipeline",
+    "RtstrfError": "rtstrf.errors",
+    "SoundToRates": "rtstrf.pipeline",
+    "StepRunner": "rtstrf.runner",
+    "StreamError": "rtstrf.errors",
+    "StreamModule": "rtstrf.stream",
+    "UserError": "rtstrf.errors",
+    "load_model": "rtstrf.checkpoints.load",
+}
 
 __all__ = [
     "Chain",
@@ -42,9 +57,11 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Load `Client`, and ZeroMQ with it, when it is first asked for."""
-    if name == "Client":
-        from rtstrf.wire.client import Client
+    """Load a public name when it is first asked for."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'rtstrf' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
 
-        return Client
-    raise AttributeError(f"module 'rtstrf' has no attribute {name!r}")
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -130,9 +130,11 @@ class Client:
         data.setsockopt(zmq.RECONNECT_IVL, RECONNECT_IVL_MS)
         data.setsockopt(zmq.CONNECT_TIMEOUT, CONNECT_TIMEOUT_MS)
         data.setsockopt(zmq.MAXMSGSIZE, RECEIVE_LIMIT_BYTES)
-        for kind in dict.fromkeys((*ALWAYS, *self._topics)):
-            data.setsockopt_string(zmq.SUBSCRIBE, f"{kind}/" if stream is None else topic_of(kind, stream))
         sockets.connect(data, endpoint)
+        # Connected first and hello last: subscriptions then arrive in this order, and whoever has been greeted misses
+        # nothing from then on. (Those made before the connection would be sent in the order of the alphabet.)
+        for kind in sorted({*ALWAYS, *self._topics}, key="hello".__eq__):
+            data.setsockopt_string(zmq.SUBSCRIBE, f"{kind}/" if stream is None else topic_of(kind, stream))
         return data
 
     # --- receiving --------------------------------------------------------------------------------------------------

@@ -204,6 +204,11 @@ class WireServer:
         """Messages dropped because the queue to the wire thread was full."""
         return self._outbox.dropped
 
+    @property
+    def clients(self) -> int:
+        """Clients that listen, as far as subscriptions tell."""
+        return self._subscriptions.clients
+
     def stop(self) -> None:
         """Send what is queued, answer what was asked, close both sockets; may be called twice."""
         with self._lifecycle:

@@ -1,0 +1,45 @@
+# Everything on a fresh machine with Python (3.10 or later) and make. `make demo` and `make test` are all one needs.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.PHONY: demo test check format docs clean
+
+demo: $(VENV)/.demo
+	$(BIN)/rtstrf demo
+
+test: $(VENV)/.dev
+	$(BIN)/python -m pytest -n auto
+
+check: $(VENV)/.dev
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+format: $(VENV)/.dev
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+docs: $(VENV)/.dev
+	$(BIN)/python tools/make_configuration_page.py
+	$(BIN)/python tools/make_picture.py
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info demo.png
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+	  { echo 'rtstrf needs Python 3.10 or later; name one with: make PYTHON=python3.12 ...'; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+	  echo 'Python cannot make a virtual environment; on Debian: sudo apt install python3-venv'; exit 1; }
+
+$(VENV)/.demo: pyproject.toml constraints.txt | $(BIN)/python
+	@echo 'installing what the demo needs into $(VENV): torch is large, this takes a few minutes once'
+	$(PIP) --editable '.[sound,display,report]'
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
+	@echo 'installing what the tests need into $(VENV): torch is large, this takes a few minutes once'
+	$(PIP) --editable '.[dev]'
+	@touch $@ $(VENV)/.demo

@@ -1,0 +1,155 @@
+"""`rtstrf doctor`: what this machine has and lacks for a simulation."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import json
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+
+HELP = "Say what this machine has and lacks: libraries, sound input, screen, GPU, ports, and what to do about each."
+EXAMPLE = """\
+  rtstrf doctor
+  rtstrf doctor --json"""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at."""
+
+    what: str
+    ok: bool
+    found: str
+    remedy: str = ""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="as data")
+
+
+def run(args: argparse.Namespace) -> int:
+    from rich.console import Console
+    from rich.table import Table
+
+    findings = examine()
+    if args.json:
+        print(json.dumps([asdict(finding) for finding in findings], indent=1))
+        return 0
+    table = Table("", "what", "found", "what to do")
+    for finding in findings:
+        table.add_row("[green]ok[/]" if finding.ok else "[yellow]--[/]", finding.what, finding.found, finding.remedy)
+    Console().print(table)
+    return 0
+
+
+def examine() -> list[Finding]:
+    """Look at everything; what is missing is no error, since much can be done without it."""
+    looks: list[Callable[[], Finding]] = [
+        _python, _core, _sound_files, _microphone, _wire, _window, _screen, _report, _gpu, _ports, _model,
+    ]  # fmt: skip
+    return [look() for look in looks]
+
+
+def _python() -> Finding:
+    cores = os.cpu_count()
+    return Finding("machine", True, f"Python {platform.python_version()}, {platform.platform()}, {cores} cores")
+
+
+def _core() -> Finding:
+    import torch
+
+    return Finding("models", True, f"torch {torch.__version__}, backend eager, {torch.get_num_threads()} threads")
+
+
+def _sound_files() -> Finding:
+    return _library("sound files", "soundfile", "sound")
+
+
+def _microphone() -> Finding:
+    from rtstrf.errors import UserError
+    from rtstrf.sound.devices import list_devices
+
+    try:
+        devices = list_devices()
+    except UserError as error:
+        return Finding("microphone", False, error.what, error.remedy or "")
+    return Finding("microphone", True, f"{len(devices)} input devices: " + ", ".join(d.name for d in devices[:3]))
+
+
+def _wire() -> Finding:
+    return _library("network", "zmq", "wire", distribution="pyzmq")
+
+
+def _window() -> Finding:
+    from rtstrf.display.qt import LIBRARIES_HINT
+
+    # In a process of its own: a Qt that does not load can take the process with it.
+    code = "import PyQt6.QtWidgets, pyqtgraph; from PyQt6.QtCore import QT_VERSION_STR as v; print('Qt', v)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    if done.returncode == 0:
+        return Finding("display", True, f"{done.stdout.strip()}, pyqtgraph {importlib.metadata.version('pyqtgraph')}")
+    why = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+    return Finding("display", False, why, 'pip install "rtstrf[display]"; ' + LIBRARIES_HINT)
+
+
+def _screen() -> Finding:
+    from rtstrf.display.qt import screen_problem
+
+    problem = screen_problem()
+    if problem is None:
+        return Finding("screen", True, os.environ.get("WAYLAND_DISPLAY") or os.environ.get("DISPLAY") or sys.platform)
+    return Finding("screen", False, problem, "rtstrf view --terminal shows the population without one")
+
+
+def _report() -> Finding:
+    return _library("plots", "matplotlib", "report")
+
+
+def _gpu() -> Finding:
+    import torch
+
+    if torch.cuda.is_available():
+        return Finding("GPU", True, torch.cuda.get_device_name())
+    return Finding(
+        "GPU", False, "none that torch can use", "not needed: one stream runs far faster than real time on a CPU"
+    )
+
+
+def _ports() -> Finding:
+    import socket
+
+    taken = []
+    for port in (5590, 5591):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                taken.append(str(port))
+    if taken:
+        remedy = (
+            "another stream may be running; choose others with --set wire.data=tcp://127.0.0.1:6590 and wire.control"
+        )
+        return Finding("ports", False, f"in use: {', '.join(taken)}", remedy)
+    return Finding("ports", True, "5590 and 5591 are free")
+
+
+def _model() -> Finding:
+    from rtstrf.checkpoints.load import bundled_models
+
+    return Finding("models that ship", True, ", ".join(bundled_models()))
+
+
+def _library(what: str, module: str, extra: str, distribution: str | None = None) -> Finding:
+    from rtstrf.errors import MissingExtraError
+    from rtstrf.extras import require
+
+    try:
+        require(module, extra)
+    except MissingExtraError as error:
+        return Finding(what, False, error.what, error.remedy or "")
+    return Finding(what, True, f"{module} {importlib.metadata.version(distribution or module)}")

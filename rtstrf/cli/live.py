@@ -1,0 +1,57 @@
+"""`rtstrf live`: hear a sound and publish rates until it ends or Ctrl-C."""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+
+HELP = "Hear a sound as it comes and publish the predicted firing rates until it ends or Ctrl-C."
+EXAMPLE = """\
+  rtstrf live --source microphone --view
+  rtstrf live configs/rig.yaml --set source.device=UMIK
+  rtstrf live --source file --set source.path=birds.wav --set wire.data=tcp://127.0.0.1:6590"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("config", nargs="?", help="a YAML file such as those in configs/; all keys have defaults")
+    parser.add_argument(
+        "--source", help="microphone (default), file, tone, sweep, noise, clicks, scene, silence or stdin"
+    )
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides",
+        help="override a key of the configuration; may be repeated (docs/configuration.md lists them)",
+    )  # fmt: skip
+    parser.add_argument("--view", action="store_true", help="open the display with it")
+    parser.add_argument("--quiet", action="store_true", help="print nothing but errors")
+
+
+def run(args: argparse.Namespace) -> int:
+    from rtstrf.cli.session import live_config, print_summary, view_command
+    from rtstrf.engine.engine import Engine
+    from rtstrf.engine.process import on_signals, real_time_process
+
+    config = live_config(args.config, args.source, args.overrides)
+    engine = Engine(config)
+    display = None
+    with real_time_process(config.engine.threads), on_signals(engine.request_stop):
+        try:
+            engine.start()
+            if args.view:
+                display = subprocess.Popen(view_command(engine.server.data_endpoint, engine.server.control_endpoint))
+            if not args.quiet:
+                print(
+                    f"{engine.pipeline.loaded.sidecar.name} hears {engine.source_name}; rates on "
+                    f"{engine.server.data_endpoint}, control on {engine.server.control_endpoint}; Ctrl-C ends it",
+                    file=sys.stderr,
+                    flush=True,
+                )
+            engine.wait()
+        finally:
+            engine.stop()
+            if display is not None:
+                display.terminate()
+                display.wait()
+    if not args.quiet:
+        print_summary(engine.status(), sys.stderr)
+    return 0

@@ -1,0 +1,56 @@
+"""The command line: one file a command, loaded when it is asked for."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+from rtstrf.errors import UserError
+from rtstrf.version import __version__
+
+# In the order a newcomer meets them.
+COMMANDS = ("demo", "live", "view", "listen", "replay", "verify", "fit", "models", "devices", "doctor")
+
+EXIT_USER_ERROR = 2
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit code: 0, 1 where a check failed, 2 for the user's mistakes, 130 for Ctrl-C."""
+    args = make_parser().parse_args(argv)
+    try:
+        return args.run(args)
+    except UserError as error:
+        print(f"rtstrf {args.command}: {error}", file=sys.stderr)
+        return EXIT_USER_ERROR
+    except BrokenPipeError:
+        # The reader of a pipe has left (`rtstrf listen | head`): no mistake, and nothing more to say to it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        return 130
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Build the parser of all commands; no heavy library is imported for it."""
+    parser = argparse.ArgumentParser(
+        prog="rtstrf",
+        description="Real-time streaming simulator of auditory neural responses.",
+        epilog="Start with: rtstrf demo",
+    )
+    parser.add_argument("--version", action="version", version=f"rtstrf {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name in COMMANDS:
+        module = importlib.import_module(f"rtstrf.cli.{name}")
+        command = commands.add_parser(
+            name,
+            help=module.HELP,
+            description=module.HELP,
+            epilog=f"example:\n{module.EXAMPLE}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        module.add_arguments(command)
+        command.set_defaults(run=module.run)
+    return parser

@@ -1,0 +1,41 @@
+"""What the commands that run an engine share."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TextIO
+
+from rtstrf.config.live import LiveConfig, choose_source
+from rtstrf.config.load import apply_override, check, read_yaml
+
+
+def live_config(path: str | None, source: str | None, overrides: Sequence[str]) -> LiveConfig:
+    """Read a live configuration: the file, then `--source`, then each `--set`."""
+    values = {} if path is None else read_yaml(Path(path))
+    if source is not None:
+        choose_source(values, source)
+    for override in overrides:
+        apply_override(values, override)
+    # A source whose options are set without its kind is the one that a configuration has by default.
+    if isinstance(values.get("source"), dict):
+        values["source"].setdefault("kind", "microphone")
+    return check(LiveConfig, values, path or "the configuration")
+
+
+def view_command(data: str, control: str, *options: str) -> list[str]:
+    """Return the command that opens a display: a process of its own, so that drawing never delays a hop."""
+    return [sys.executable, "-m", "rtstrf", "view", data, "--control", control, *options]
+
+
+def print_summary(status: dict[str, Any], out: TextIO) -> None:
+    """Tell in two lines what a session did."""
+    lost = status["samples_lost"]
+    print(
+        f"{status['state']}: {status['bins']} bins published, {status['bins_missing']} missing, {lost} samples lost, "
+        f"{status['xruns']} xruns\n"
+        f"computing took {100 * status['load_p50']:.1f} % of a hop (p99 {100 * status['load_p99']:.1f} %); "
+        f"from capture to sending {status['latency_p50_ms']:.2f} ms (p99 {status['latency_p99_ms']:.2f} ms)",
+        file=out,
+    )

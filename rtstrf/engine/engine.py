@@ -1,0 +1,296 @@
+"""The live engine: sound in on one thread, rates out on another, the network on a third.
+
+    source ─► capture thread ─► Handover ─► inference thread ─► WireServer's thread ─► clients
+               Ledger: samples    bounded     Pipeline: rates      bounded queue
+
+Nobody waits for anybody downstream. What is lost on the way is counted where it is lost and told in the next message.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any
+
+from rtstrf.checkpoints.load import load_model
+from rtstrf.clock import RunClock
+from rtstrf.config.live import LiveConfig
+from rtstrf.config.sources import make_source
+from rtstrf.engine.greeting import greeting
+from rtstrf.engine.handover import Handover
+from rtstrf.engine.inference import Inference
+from rtstrf.engine.ledger import Ledger
+from rtstrf.engine.parameters import Parameters
+from rtstrf.errors import ConfigError, SoundError, UserError
+from rtstrf.pipeline import Pipeline
+from rtstrf.sound.pace import Paced
+from rtstrf.sound.source import Source
+from rtstrf.wire.server import WireServer
+
+READ_TIMEOUT_S = 0.1  # how soon a stop is noticed while a device is silent
+
+
+class Engine:
+    """A live session from its configuration.
+
+    Parameters
+    ----------
+    config : LiveConfig
+    source : Source, optional
+        In place of the one that the configuration names.
+
+    Notes
+    -----
+    States: ``armed`` (waiting for start), ``running``, ``stopped`` (by a client), ``source_lost`` (a device or file
+    failed), ``ended``. Each change is an event on the wire.
+
+    Raises
+    ------
+    UserError
+        If the model, the source or an endpoint cannot be used; nothing is left open then.
+
+    Examples
+    --------
+    >>> from rtstrf.config.live import LiveConfig
+    >>> from rtstrf.config.load import load_config
+    >>> keys = ["source.kind=tone", "source.duration_s=0.1", "wire.data=tcp://127.0.0.1:0", "wire.control=tcp://127.0.0.1:0"]
+    >>> engine = Engine(load_config(LiveConfig, None, keys))
+    >>> engine.run()
+    >>> engine.status()["state"], engine.status()["bins"]
+    ('ended', 20)
+    """
+
+    def __init__(self, config: LiveConfig, source: Source | None = None) -> None:
+        self.config = config
+        self.clock = RunClock()
+        self._stop = threading.Event()
+        self._source = self._paced(make_source(config.source) if source is None else source)
+        self._info = self._source.info
+        self.pipeline = Pipeline(load_model(config.model), source_rate_hz=self._info.rate_hz, device=config.device)
+        self._ledger = Ledger(
+            self.pipeline.framer,
+            self.pipeline.hop_samples,
+            self._info.rate_hz,
+            speed=self._speed(),
+            conceal_samples=round(config.engine.conceal_ms * self._info.rate_hz / 1000),
+        )
+        self._handover = Handover(config.engine.queue_hops)
+        self.parameters = Parameters(config)
+        self.server = WireServer(
+            config.wire.data,
+            config.wire.control,
+            config.wire.stream,
+            clock=self.clock,
+            hello=lambda: greeting(self.config, self.pipeline, self._source.info),
+            status=self.status,
+            handle=self._handle,
+            queue_messages=config.wire.queue_messages,
+            insecure_lan=config.wire.insecure_lan,
+        )
+        self.inference = Inference(
+            self.pipeline, self.server, self.parameters, config.engine, self.clock, self._handover, self._origin_flags()
+        )
+        self.state = "armed"
+        self._begin = threading.Event()
+        self._begin_at_ns: int | None = None
+        self._failure: BaseException | None = None
+        self._finished = threading.Event()
+        self._threads: list[threading.Thread] = []
+
+    # --- life ---------------------------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Start, wait for the end of the sound or for `request_stop`, and stop; raises what made the source fail."""
+        self.start()
+        try:
+            self.wait()
+        finally:
+            self.stop()
+
+    def wait(self) -> None:
+        """Wait until the sound has ended, or somebody asked for the end, and what was captured is answered."""
+        while not self._finished.wait(0.2):  # short waits, so that a signal's handler gets its turn everywhere
+            pass
+
+    @property
+    def ended(self) -> bool:
+        """Whether everything that was captured has been answered, and nothing more will be."""
+        return self._finished.is_set()
+
+    @property
+    def source_name(self) -> str:
+        """The sound, as a person would name it."""
+        return f"{self._info.kind} {self._info.name!r}"
+
+    def start(self) -> None:
+        """Warm up, bind the endpoints, open the source, and begin unless the configuration says to wait."""
+        self.pipeline.runner.warm_up(times=20)
+        self.server.start()
+        try:
+            self._source.open()
+        except BaseException:
+            self.server.stop()
+            raise
+        if self.config.engine.autostart:
+            self.begin()
+        for name, target in (("rtstrf-capture", self._capture), ("rtstrf-inference", self._infer)):
+            thread = threading.Thread(target=target, name=name, daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def begin(self, at_ns: int | None = None) -> None:
+        """Begin to hear, at once or at a time in nanoseconds since the run started; what passes before is unheard."""
+        absolute = None if at_ns is None else self.clock.start_ns + at_ns
+        self._begin_at_ns = absolute
+        self.inference.listen(from_ns=absolute)
+        self._begin.set()
+        self._set_state("running")
+
+    def request_stop(self) -> None:
+        """Ask for the end; returns at once, and may be called from a signal handler or any thread."""
+        self._stop.set()
+        self._begin.set()
+
+    def stop(self) -> None:
+        """End the session: what is captured is still answered, then everything is closed; raises a source's failure."""
+        self.request_stop()
+        for thread in self._threads:
+            thread.join()
+        self._source.close()
+        self.server.stop()
+        failure, self._failure = self._failure, None
+        if failure is not None:
+            raise failure
+
+    # --- the two threads ----------------------------------------------------------------------------------------
+
+    def _capture(self) -> None:
+        try:
+            self._wait_for_begin()
+            while not self._stop.is_set():
+                block = self._source.read(self.config.engine.block_samples, READ_TIMEOUT_S)
+                if block is None:
+                    self._hand_over(self._ledger.finish(time.monotonic_ns()))
+                    break
+                if block.lost_samples:
+                    self.server.event("loss", samples=block.lost_samples, at_sample=self._ledger.position)
+                self._hand_over(self._ledger.book(block))
+        except BaseException as error:
+            self._fail(error)
+        finally:
+            self._handover.close()
+
+    def _hand_over(self, hops: list[Any]) -> None:
+        for hop in hops:
+            # A device cannot wait for the model; a file that is read as fast as possible can.
+            self._handover.put(hop, wait=not self._source.live and not self._stop.is_set())
+
+    def _infer(self) -> None:
+        try:
+            self.inference.run()
+            if self.state != "source_lost":
+                self._set_state("ended")
+        except BaseException as error:
+            self._fail(error)
+        finally:
+            self._stop.set()
+            self._handover.close()
+            self._finished.set()
+
+    def _fail(self, error: BaseException) -> None:
+        self._failure = self._failure or error
+        if isinstance(error, UserError):
+            self.server.event("fault", what=error.what, remedy=error.remedy)
+        if isinstance(error, SoundError):
+            self._set_state("source_lost")
+
+    def _wait_for_begin(self) -> None:
+        if self._source.live and not isinstance(self._source, Paced):
+            return  # a device runs on; its sound is passed over until the start
+        self._begin.wait()
+        if isinstance(self._source, Paced):
+            self._source.start(self._begin_at_ns)
+
+    # --- control ------------------------------------------------------------------------------------------------
+
+    def _handle(self, cmd: str, args: dict[str, Any]) -> dict[str, Any] | Future[dict[str, Any]]:
+        if cmd == "shutdown":
+            self.request_stop()
+            return {"state": "stopping"}
+        if cmd == "get":
+            return self.parameters.get(args.get("name"))
+        if cmd == "mark":
+            return self._mark(args)
+        if cmd == "start":
+            self.begin(args.get("at"))
+            return {"state": self.state, "at": args.get("at")}
+        if cmd in ("stop", "arm"):
+            return self._between_hops(lambda: self._pause("stopped" if cmd == "stop" else "armed"))
+        if cmd == "reset":
+            return self._between_hops(self.inference.reset_by_client)
+        if cmd == "set":
+            change = self.parameters.checked(args["name"], args["value"])
+            return self._between_hops(lambda: self.inference.change(change))
+        raise ConfigError(f"no command {cmd!r}", remedy="see docs/protocol.md")
+
+    def _between_hops(self, action: Callable[[], dict[str, Any]]) -> Future[dict[str, Any]]:
+        done: Future[dict[str, Any]] = Future()
+
+        def carry_out() -> None:
+            try:
+                done.set_result(action())
+            except Exception as error:
+                done.set_exception(error)
+
+        self._handover.command(carry_out)
+        return done
+
+    def _pause(self, state: str) -> dict[str, Any]:
+        self.inference.deafen()
+        self._set_state(state)
+        return {"state": state, "bin": self.pipeline.next_bin}
+
+    def _mark(self, args: dict[str, Any]) -> dict[str, Any]:
+        now_ns = time.monotonic_ns()
+        sample = round(self._ledger.sample_at(now_ns) * self.pipeline.rate_hz / self._info.rate_hz)
+        mark = {"label": args["label"], "s": sample, "bin": sample // self.pipeline.hop_samples}
+        mark["t"] = now_ns - self.clock.start_ns
+        if "t_client" in args:
+            mark["t_client"] = args["t_client"]
+        self.server.event("mark", **mark)
+        return mark
+
+    def _set_state(self, state: str) -> None:
+        if state != self.state:
+            previous, self.state = self.state, state
+            self.server.event("state", state=state, previous=previous)
+
+    # --- what is told -------------------------------------------------------------------------------------------
+
+    def status(self) -> dict[str, Any]:
+        """Return what changes in a run, for heartbeats, the status command and the end of a session."""
+        ledger = self._ledger
+        return {
+            "state": self.state,
+            **self.inference.status(),
+            "queue": len(self._handover),
+            "dropped_hops": self._handover.dropped_hops,
+            "xruns": self._source.xruns,
+            "samples_in": ledger.samples_in,
+            "samples_lost": ledger.samples_lost,
+            "drift_ppm": round(ledger.clock.drift_ppm, 3) if ledger.clock is not None else None,
+        }
+
+    def _paced(self, source: Source) -> Source:
+        section = self.config.source
+        return source if source.live or section.kind == "stdin" else Paced(source, section.speed, stop=self._stop)  # type: ignore[attr-defined]
+
+    def _speed(self) -> float | None:
+        if isinstance(self._source, Paced):
+            return self._source.speed
+        return 1.0 if self._source.live else None
+
+    def _origin_flags(self) -> bool:
+        return self.config.source.kind not in ("microphone", "stdin")

@@ -1,0 +1,49 @@
+"""What a client is told once: everything that stays the same in a run."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import platform
+from typing import Any
+
+import torch
+
+from rtstrf.config.live import LiveConfig
+from rtstrf.pipeline import Pipeline, has_onoff
+from rtstrf.sound.source import SourceInfo
+from rtstrf.verify.store import last_verified
+from rtstrf.version import __version__
+
+
+def greeting(config: LiveConfig, pipeline: Pipeline, source: SourceInfo) -> dict[str, Any]:
+    """Return the greeting's fields, JSON-serialisable; the wire adds the run, the endpoints and its clock."""
+    sidecar = pipeline.loaded.sidecar
+    bands = getattr(pipeline.module.spectrogram, "band_frequencies_hz", None)
+    return {
+        "software": f"rtstrf {__version__}",
+        "model": sidecar.name,
+        "model_class": type(pipeline.loaded.model).__name__,
+        "weights_sha256": pipeline.loaded.weights_sha256,
+        "config_sha256": hashlib.sha256(config.model_dump_json().encode()).hexdigest(),
+        "config": config.model_dump(mode="json"),
+        "sample_rate_hz": pipeline.rate_hz,
+        "hop_samples": pipeline.hop_samples,
+        "bin_s": pipeline.hop_samples / pipeline.rate_hz,
+        "rate_unit": "Hz",
+        "units": [{k: v for k, v in dataclasses.asdict(u).items() if v is not None} for u in sidecar.units],
+        "bands_hz": bands().round(3).tolist() if bands is not None else [],
+        "onoff": has_onoff(pipeline.module),
+        "delays": [dataclasses.asdict(delay) for delay in pipeline.delays()],
+        "guarantees": last_verified(pipeline.loaded.weights_sha256),
+        "source": dataclasses.asdict(source),
+        "device": {
+            "kind": config.device,
+            "name": torch.cuda.get_device_name(config.device)
+            if config.device != "cpu"
+            else platform.processor() or platform.machine(),
+            "torch": torch.__version__,
+            "backend": "eager",
+        },
+        "citation": list(sidecar.citation),
+    }

@@ -1,0 +1,39 @@
+"""What may change while a stream runs."""
+
+from __future__ import annotations
+
+import pytest
+
+from rtstrf.config.live import LiveConfig
+from rtstrf.engine.parameters import Parameters
+from rtstrf.errors import ConfigError
+
+
+def test_a_change_is_checked_before_it_is_made() -> None:
+    parameters = Parameters(LiveConfig())
+    change = parameters.checked("wire.topics", ["level"])
+    assert parameters.topics == ("spectrogram", "onoff", "level")
+    parameters.apply(change)
+    assert parameters.topics == ("level",)
+    assert parameters.get("wire.topics") == {"name": "wire.topics", "value": ["level"], "live": True}
+
+
+def test_all_values_are_returned_without_a_name() -> None:
+    told = Parameters(LiveConfig()).get(None)
+    assert told["values"]["model"] == "statenet-gru-ns1"
+    assert told["live"] == ["engine.gain_db", "wire.topics"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("engine.gain_db", "loud", "engine.gain_db cannot be 'loud'"),
+        ("engine.gain_db", 1000, "engine.gain_db cannot be 1000"),
+        ("wire.topics", ["smell"], "wire.topics cannot be"),
+        ("model", "other", "cannot change while the stream runs"),
+        ("engine.nothing", 1, "no parameter 'engine.nothing'"),
+    ],
+)
+def test_what_cannot_be_set_says_why(name: str, value: object, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        Parameters(LiveConfig()).checked(name, value)
