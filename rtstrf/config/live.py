@@ -51,7 +51,7 @@ class LiveConfig(Section):
 
     model: str = Field("statenet-gru-ns1", description="a bundled model by name, or the folder of a checkpoint")
     device: str = Field("cpu", description="where the model runs: cpu, cuda, cuda:1")
-    source: AnySource = Field(  # type: ignore[valid-type]
+    source: AnySource = Field(
         default_factory=lambda: SECTIONS["microphone"](kind="microphone"), description="the sound"
     )
     wire: WireSection = Field(default_factory=WireSection, description="the network")

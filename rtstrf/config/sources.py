@@ -71,7 +71,10 @@ def parameter_docs(documented: type) -> dict[str, str]:
 
 SECTIONS: dict[str, type[SourceSection]] = {kind: section_of(kind, source) for kind, source in SOURCES.items()}
 
-AnySource = Annotated[typing.Union[tuple(SECTIONS.values())], Field(discriminator="kind")]  # noqa: UP007
+if typing.TYPE_CHECKING:
+    AnySource = SourceSection  # which classes there are is known only when this runs
+else:
+    AnySource = Annotated[typing.Union[tuple(SECTIONS.values())], Field(discriminator="kind")]  # noqa: UP007
 
 
 def make_source(section: SourceSection) -> Source:

@@ -17,7 +17,7 @@ from typing import Any
 from rtstrf.checkpoints.load import load_model
 from rtstrf.clock import RunClock
 from rtstrf.config.live import LiveConfig
-from rtstrf.config.sources import make_source
+from rtstrf.config.sources import PacedSourceSection, make_source
 from rtstrf.engine.greeting import greeting
 from rtstrf.engine.handover import Handover
 from rtstrf.engine.inference import Inference
@@ -90,7 +90,7 @@ class Engine:
             insecure_lan=config.wire.insecure_lan,
         )
         self.inference = Inference(
-            self.pipeline, self.server, self.parameters, config.engine, self.clock, self._handover, self._origin_flags()
+            self.pipeline, self.server, self.parameters, config.engine, self.clock, self._handover, self._is_replayed()
         )
         self.state = "armed"
         self._begin = threading.Event()
@@ -285,12 +285,14 @@ class Engine:
 
     def _paced(self, source: Source) -> Source:
         section = self.config.source
-        return source if source.live or section.kind == "stdin" else Paced(source, section.speed, stop=self._stop)  # type: ignore[attr-defined]
+        if source.live or not isinstance(section, PacedSourceSection):
+            return source
+        return Paced(source, section.speed, stop=self._stop)
 
     def _speed(self) -> float | None:
         if isinstance(self._source, Paced):
             return self._source.speed
         return 1.0 if self._source.live else None
 
-    def _origin_flags(self) -> bool:
-        return self.config.source.kind not in ("microphone", "stdin")
+    def _is_replayed(self) -> bool:
+        return isinstance(self.config.source, PacedSourceSection)

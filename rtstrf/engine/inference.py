@@ -163,7 +163,7 @@ class Inference:
 
     def _publish(self, hop: Hop, heard: Bin, level_db_spl: np.ndarray, told: dict[str, int]) -> None:
         hop_samples = self._pipeline.hop_samples
-        header = {
+        header: dict[str, Any] = {
             "i0": heard.index,
             "s0": heard.index * hop_samples,
             "s1": (heard.index + 1) * hop_samples,
@@ -184,6 +184,13 @@ class Inference:
         """Publish a message of no bins that says the run is over: the end is known only after the last hop."""
         now_ns = self._clock.now_ns()
         end = self._published_to * self._pipeline.hop_samples
-        header = {"i0": self._published_to, "s0": end, "s1": end, "t_cap": now_ns, "t_raw": now_ns, "t_proc": 0}
+        header: dict[str, Any] = {
+            "i0": self._published_to,
+            "s0": end,
+            "s1": end,
+            "t_cap": now_ns,
+            "t_raw": now_ns,
+            "t_proc": 0,
+        }
         header |= {"gap": 0, "flags": int(self._always | Flags.LAST), "load": 0.0, "q": 0, "unit": UNITS["rates"]}
         self._server.submit("rates", header, np.empty((0, self._pipeline.loaded.model.out_neurons), dtype=np.float32))
