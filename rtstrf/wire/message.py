@@ -226,7 +226,7 @@ def decode(frames: Sequence[bytes], t_recv_ns: int = 0) -> Message:
 
 
 def _check_common(header: dict[str, Any], kind: str, stream: str) -> None:
-    if header.get("v") != VERSION or isinstance(header["v"], bool):
+    if type(header.get("v")) is not int or header["v"] != VERSION:  # true and 1.0 equal 1, but are no version
         raise WireError(
             f"a {kind} message of version {header.get('v')!r}; this client reads {VERSION}",
             remedy="use the same major version of rtstrf on both sides",

@@ -133,7 +133,7 @@ def check(raw: dict[str, Any]) -> Request:
     >>> check({"v": 1, "id": "a", "cmd": "mark", "args": {"label": "left"}}).args
     {'label': 'left'}
     """
-    if raw.get("v") != VERSION or isinstance(raw["v"], bool):
+    if type(raw.get("v")) is not int or raw["v"] != VERSION:
         raise RequestError(
             "bad_request", f"v is {raw.get('v')!r}", remedy=f"this server speaks version {VERSION}: send v {VERSION}"
         )

@@ -70,7 +70,6 @@ class Requester:
             raise RequestError("bad_arguments", f"{cmd} cannot be sent: {error}") from None
         reply = self._send_until_answered(identity, data, deadline_s)
         if reply is None:
-            self.close()
             raise WireError(
                 f"no answer to {cmd!r} from {self.endpoint} within {timeout_s:g} s",
                 remedy="check that the server runs, and that this is its control endpoint and not that of the data",
@@ -104,7 +103,7 @@ class Requester:
             socket = self._context.socket(zmq.DEALER)
             try:
                 sockets.set_common_options(socket, self.endpoint)
-                socket.setsockopt(zmq.IMMEDIATE, 1)  # or a request would wait for a server that starts an hour later
+                socket.setsockopt(zmq.IMMEDIATE, 1)  # or it would wait for a server that starts an hour later
                 socket.setsockopt(zmq.RECONNECT_IVL, RECONNECT_IVL_MS)
                 socket.setsockopt(zmq.MAXMSGSIZE, RECEIVE_LIMIT_BYTES)
                 sockets.connect(socket, self.endpoint)
@@ -115,7 +114,7 @@ class Requester:
         return self._socket
 
     def close(self) -> None:
-        """Disconnect, forgetting what was not sent; may be called twice, and it can be used again."""
+        """Disconnect, forgetting what was not sent; may be called twice."""
         if self._socket is not None:
             self._socket.close(linger=0)
             self._socket = None

@@ -234,7 +234,7 @@ def test_a_client_that_lags_ends_the_program_where_it_was_told_to(fake, follow, 
 
 
 def test_a_client_that_keeps_up_skips_nothing(engine, connect, gather):
-    client = connect(engine, on_lag="raise")
+    client = connect(engine, on_lag="raise", lag_s=PATIENCE_S)
     for i0 in range(200):
         engine.publish(i0)
         if i0 % 20 == 19:
@@ -357,6 +357,21 @@ def test_a_request_is_repeated_under_its_id_until_it_is_answered(context, fake, 
         answering.join()
     assert len(seen) == 3
     assert len(set(seen)) == 1
+
+
+def test_a_request_made_before_the_server_is_there_is_answered_when_it_is(context, closing, start):
+    free = context.socket(zmq.ROUTER)
+    endpoint = f"tcp://127.0.0.1:{free.bind_to_random_port('tcp://127.0.0.1')}"
+    free.unbind(endpoint)
+    free.close(linger=0)
+    client = closing.enter_context(Client("tcp://127.0.0.1:1", endpoint))
+    results = []
+    asking = threading.Thread(target=lambda: results.append(client.request("reset", PATIENCE_S)))
+    asking.start()
+    engine = start(control=endpoint)
+    asking.join()
+    assert results == [{"did": "reset"}]
+    assert engine.told == [("reset", {})]
 
 
 def test_a_request_nobody_answered_in_time_is_not_delivered_later(context, fake, closing):

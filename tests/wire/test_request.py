@@ -47,6 +47,7 @@ def test_a_request_with_anything_in_one_field_is_good_or_refused(field, value):
         (b'{"v":1,"id":"a","cmd":"ping","args":' + b"[" * 20000, "bad_json"),
         ({**GOOD, "v": 2}, "bad_request"),
         ({**GOOD, "v": True}, "bad_request"),
+        ({**GOOD, "v": 1.0}, "bad_request"),
         ({**GOOD, "id": ""}, "bad_request"),
         ({**GOOD, "id": "x" * 129}, "bad_request"),
         ({**GOOD, "id": 1.5}, "bad_request"),

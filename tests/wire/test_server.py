@@ -63,10 +63,33 @@ def receive(subscriber: zmq.Socket) -> message.Message:
 # --- greeting -------------------------------------------------------------------------------------------------------
 
 
-def test_whoever_subscribes_is_greeted_and_so_is_the_second(engine, listen):
+def test_whoever_subscribes_is_greeted_and_so_is_the_second(start, listen, monkeypatch):
+    monkeypatch.setattr("rtstrf.wire.server.HELLO_EVERY_S", 1e6)  # or the next regular one would do
+    engine = start()
     for _ in range(3):
         hello = receive(listen(engine, "hello/main/"))
         assert hello.header["model"] == "test"
+
+
+def test_a_greeting_is_repeated_without_being_asked_for(start, listen, monkeypatch):
+    monkeypatch.setattr("rtstrf.wire.server.HELLO_EVERY_S", 0.01)
+    subscriber = listen(start(), "hello/main/")
+    seqs = [receive(subscriber).seq for _ in range(5)]
+    assert seqs == list(range(seqs[0], seqs[0] + 5))
+
+
+def test_whoever_does_not_want_a_greeting_costs_the_others_none(start, listen, command, monkeypatch):
+    monkeypatch.setattr("rtstrf.wire.server.HELLO_EVERY_S", 1e6)
+    monkeypatch.setattr("rtstrf.wire.server.HELLO_AT_LEAST_APART_S", 0.0)  # or it would come after this test
+    engine = start()
+    subscriber, dealer = listen(engine, "hello/"), command(engine)
+    first = receive(subscriber)
+    other = listen(engine, "rates/")
+    while not other.poll(10):  # until it is connected
+        engine.publish(0)
+    other.close(linger=0)
+    dealer.send(request("status"))
+    assert json.loads(dealer.recv())["result"]["seqs"]["hello/main/"] == first.seq
 
 
 def test_a_subscriber_to_everything_is_greeted(engine, listen):
@@ -408,7 +431,7 @@ def test_a_stopped_server_has_sent_what_was_queued_and_leaves_no_thread(start, c
     engine = start()
     client = connect(engine)
     for i0 in range(40):
-        engine.publish(i0, flags=128 if i0 == 39 else 0)
+        engine.publish(i0, n=1000, m=119, flags=128 if i0 == 39 else 0)  # 19 MB, more than any buffer on the way holds
     engine.server.stop()
     engine.server.stop()
     assert "rtstrf-wire" not in [thread.name for thread in threading.enumerate()]
