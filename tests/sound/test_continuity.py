@@ -53,6 +53,21 @@ def test_late_blocks_and_a_clock_that_drifts_are_no_loss(late_ms: list[int], dri
     assert told({}, blocks=4000, drift_ppm=drift_ppm, jitter_ns=[value * 1_000_000 for value in late_ms]) == []
 
 
+@pytest.mark.parametrize("drift_ppm", [-300.0, 300.0])
+def test_a_clock_that_drifts_for_minutes_is_no_loss(drift_ppm: float) -> None:
+    assert told({}, blocks=30_000, drift_ppm=drift_ppm) == []  # 45 ms in the end
+
+
+@pytest.mark.parametrize("losses", [{}, {200: 4800}])
+def test_a_stretch_that_is_late_from_one_window_into_the_next_is_no_loss(losses: dict[int, int]) -> None:
+    first = next(number for number, _ in told(losses, blocks=400)) if losses else 300
+    for start in range(first + 1, first + 60, 3):
+        jitter_ns = [100_000_000 if start <= number < start + 70 else 0 for number in range(800)]
+        # a driver that states no time of capture: both clocks see the delivery
+        answers = told(losses, blocks=800, jitter_ns=jitter_ns, stated_age_ns=[0])
+        assert sum(samples for _, samples in answers) == pytest.approx(sum(losses.values()), abs=48)
+
+
 @settings(deadline=None, max_examples=60)
 @given(
     at=st.integers(200, 700),

@@ -32,9 +32,10 @@ def test_silence_is_the_floor_and_nothing_is_below_it() -> None:
     assert pa_to_db_spl(1e-9, floor_db_spl=10.0) == 10.0
 
 
-def test_a_meter_gives_each_hop_its_own_rms() -> None:
-    hops = np.zeros((3, 240), dtype=np.float32)
-    hops[1] = np.sqrt(2) * np.sin(2 * np.pi * np.arange(240) / 48)
+@pytest.mark.parametrize("hop_samples", [48, 240])
+def test_a_meter_gives_each_hop_its_own_rms(hop_samples: int) -> None:
+    hops = np.zeros((3, hop_samples), dtype=np.float32)
+    hops[1] = np.sqrt(2) * np.sin(2 * np.pi * np.arange(hop_samples) / 48)
     assert LevelMeter(floor_db_spl=5.0).push(hops) == pytest.approx([5.0, 94.0, 5.0], abs=1e-5)
 
 

@@ -39,6 +39,16 @@ def test_no_block_comes_before_its_time() -> None:
             assert time.monotonic_ns() >= block.t_ns
 
 
+def test_a_short_block_at_the_end_has_its_own_time() -> None:
+    start_ns = time.monotonic_ns() - 10**9
+    with Paced(SilenceSource(duration_s=0.02)) as source:  # 960 samples
+        source.start(start_ns)
+        blocks = [source.read(700, LONG_S) for _ in range(2)]
+    assert [len(block.samples) for block in blocks if block is not None] == [700, 260]
+    assert blocks[1] is not None
+    assert blocks[1].t_ns == start_ns + 20_000_000
+
+
 def test_a_reader_who_is_late_gets_what_waits_at_once_with_its_own_times() -> None:
     start_ns = time.monotonic_ns() - 10_000_000_000
     with Paced(SilenceSource()) as source:
@@ -96,9 +106,11 @@ def test_waiting_ends_when_an_event_given_to_it_is_set() -> None:
     stop = threading.Event()
     stop.set()
     with Paced(SilenceSource(), stop=stop) as source:
-        block = source.read(48000, 3600.0)
-    assert block is not None
-    assert len(block.samples) == 0
+        for start_ns in (time.monotonic_ns(), time.monotonic_ns() - 3600 * 10**9):  # to wait for, and waiting
+            source.start(start_ns)
+            block = source.read(48000, 3600.0)
+            assert block is not None
+            assert len(block.samples) == 0
 
 
 @pytest.mark.parametrize(("speed", "live"), [(1.0, True), (0.5, True), (None, False), (math.inf, False)])

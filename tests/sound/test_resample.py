@@ -153,6 +153,11 @@ def test_positions_on_the_two_clocks_correspond(rate_hz: int, model_sample: int)
     assert Hops(rate_hz, 48000, HOP).source_index(model_sample) == pytest.approx(float(exact), rel=1e-15)
 
 
+@pytest.mark.parametrize(("rate_hz", "most_ms"), [(44100, 1.5), (48828, 1.4), (96000, 1.4), (8000, 8.5)])
+def test_the_look_ahead_is_short(rate_hz: int, most_ms: float) -> None:
+    assert 0 < Hops(rate_hz, 48000, HOP).latency_s <= most_ms / 1000
+
+
 def test_equal_rates_only_frame() -> None:
     hops = Hops(48000, 48000, HOP)
     samples = noise(1000)

@@ -132,6 +132,13 @@ def test_sweeps_up_and_down_mirror_each_other_in_time() -> None:
     assert not both[4800:7200].any()
 
 
+@pytest.mark.parametrize("direction", ["up", "down", "both"])
+def test_sweeps_without_a_gap_fade_where_the_frequency_jumps(direction: str) -> None:
+    sweep = np.abs(read_all(SweepSource(direction=direction, sweep_ms=100, gap_ms=0, duration_s=1.0)))
+    edges = sweep.reshape(10, 4800)[:, [0, 1, 2, -3, -2, -1]]
+    assert edges.max() < 1e-3 * sweep.max()
+
+
 def test_frozen_noise_repeats_and_other_noise_does_not() -> None:
     period = 24000
     frozen = read_all(NoiseSource(duration_s=1.1)).reshape(-1)[: 2 * period].reshape(2, period)
