@@ -16,6 +16,7 @@ from rtstrf.checkpoints.build import build_model
 from rtstrf.checkpoints.sidecar import Sidecar
 from rtstrf.errors import CheckpointError
 from rtstrf.models.model import AuditoryModel
+from rtstrf.stream import StreamModule
 
 BUNDLED = Path(__file__).parent / "bundled"
 CONFIG_NAME = "config.json"
@@ -99,13 +100,23 @@ def load_model(name_or_folder: str | Path) -> LoadedModel:
             f"{folder}: the sidecar lists {len(sidecar.units)} units, the model has {model.out_neurons}",
             remedy="list each unit once, in the order of the model's outputs",
         )
-    hop = model.front_end.samples_per_frame if model.front_end is not None else sidecar.hop_samples
-    if hop != sidecar.hop_samples:
-        raise CheckpointError(
-            f"{folder}: the front-end hops by {hop} samples, the sidecar says {sidecar.hop_samples}",
-            remedy="correct hop_samples, or the front-end's options",
-        )
+    if model.front_end is not None:
+        check_clock(model.front_end, sidecar, folder)
     return LoadedModel(model.eval(), sidecar, sha256)
+
+
+def check_clock(front_end: StreamModule, sidecar: Sidecar, folder: Path) -> None:
+    """Raise CheckpointError if front-end and sidecar contradict one another on hop or sample rate."""
+    clocks = {
+        "hop_samples": (front_end.samples_per_frame, sidecar.hop_samples),
+        "sample_rate_hz": (getattr(front_end, "rate_hz", sidecar.sample_rate_hz), sidecar.sample_rate_hz),
+    }
+    for name, (built, told) in clocks.items():
+        if built != told:
+            raise CheckpointError(
+                f"{folder}: the front-end's {name} is {built}, the sidecar says {told}",
+                remedy=f"correct {name}, or the front-end's options",
+            )
 
 
 def read_config(path: Path) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -115,13 +116,20 @@ class Sidecar:
             for name in ("bin_ms", "hz_per_response"):
                 facts[name] = float(facts[name])
             sidecar = cls(**facts)
-        except (TypeError, ValueError, KeyError) as error:
+        except (TypeError, ValueError, KeyError, OverflowError) as error:
             raise CheckpointError(
                 f"{where} holds a fact of the wrong type: {error}", remedy="restore the file"
             ) from error
         for name in ("sample_rate_hz", "hop_samples", "bin_ms", "hz_per_response"):
-            if not getattr(sidecar, name) > 0:
+            if not 0 < getattr(sidecar, name) < math.inf:
                 raise CheckpointError(f"{where}: {name} is {getattr(sidecar, name)}", remedy="it must be positive")
+        exact_samples = sidecar.bin_ms * sidecar.sample_rate_hz / 1000
+        if abs(exact_samples - sidecar.hop_samples) > 0.5:  # deepSTRF rounds 220.5 to 220
+            raise CheckpointError(
+                f"{where}: a bin of {sidecar.bin_ms:g} ms at {sidecar.sample_rate_hz} Hz is {exact_samples:g} samples, "
+                f"but hop_samples is {sidecar.hop_samples}",
+                remedy="correct bin_ms, sample_rate_hz or hop_samples",
+            )
         return sidecar
 
     @classmethod

@@ -47,7 +47,7 @@ def report(replays: Sequence[Replayed], loaded: LoadedModel) -> dict[str, Any]:
             "units": len(sidecar.units),
             "sample_rate_hz": sidecar.sample_rate_hz,
             "hop_samples": sidecar.hop_samples,
-            "bin_ms": sidecar.bin_ms,
+            "bin_ms": 1e3 * sidecar.hop_samples / sidecar.sample_rate_hz,
         },
         "machine": machine_facts(replays[0].device),
         "pace": replays[0].pace,
