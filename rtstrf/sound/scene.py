@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from rtstrf.sound.level import db_spl_to_pa
-from rtstrf.sound.synthetic import SyntheticSource
+from rtstrf.sound.paged import SyntheticSource
 
 RATE_HZ = 48000
 DURATION_S = 20.0

@@ -11,13 +11,12 @@ from hypothesis import strategies as st
 
 from rtstrf.errors import ConfigError, StreamError
 from rtstrf.sound.level import pa_to_db_spl
+from rtstrf.sound.paged import PAGE_SAMPLES, SyntheticSource
 from rtstrf.sound.synthetic import (
-    PAGE_SAMPLES,
     ClickSource,
     NoiseSource,
     SilenceSource,
     SweepSource,
-    SyntheticSource,
     ToneSource,
 )
 from tests.sound.reading import read_all, read_exactly
