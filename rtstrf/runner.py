@@ -17,7 +17,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from rtstrf.errors import StreamError
+from rtstrf.errors import ConfigError, StreamError
 from rtstrf.stream import State, StreamModule, from_leaves, leaves, per_stream, select, size_bytes, tree_map, where
 
 SNAPSHOT_FORMAT = "rtstrf-state/1"
@@ -60,9 +60,9 @@ class StepRunner:
     ) -> None:
         if lanes < 1:
             raise StreamError(f"a runner of {lanes} lanes", remedy="give at least 1")
+        self.device = usable_device(device)
         self.module = copy.deepcopy(module).to(device=device, dtype=dtype).eval().requires_grad_(False)
         self.lanes = lanes
-        self.device = torch.device(device)
         self.dtype = dtype
         with torch.inference_mode():
             self._initial = self.module.initial_state(lanes)
@@ -181,3 +181,21 @@ class StepRunner:
                 f"input of shape {tuple(x.shape)} for {type(self.module).__name__} in {self.lanes} lanes",
                 remedy=f"give {(*expected[:-1], f'a multiple of {per_frame}')}",
             )
+
+
+def usable_device(device: str | torch.device) -> torch.device:
+    """Return a device that tensors can be put on here.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such device.
+    """
+    try:
+        found = torch.device(device)
+        torch.empty(1, device=found)
+    except (RuntimeError, AssertionError) as error:  # torch asserts where it was built without CUDA
+        why = str(error).splitlines()[0]
+        there = ["cpu"] + [f"cuda:{i}" for i in range(torch.cuda.device_count())]
+        raise ConfigError(f"no device {str(device)!r} here: {why}", remedy=f"choose from {', '.join(there)}") from error
+    return found

@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
 
     from rtstrf.checkpoints.load import bundled_models, load_model
     from rtstrf.pipeline import Pipeline
@@ -43,16 +43,15 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps(rows if args.model is None else rows[0], indent=1))
         return 0
     console = Console()
-    table = Table("model", "class", "units", "bin", "rate", "front-end", "prefilter", "parameters", "state", "cc_norm")
+    # Narrow enough for a terminal of 80 columns.
+    table = Table(Column("model", no_wrap=True), "class", "front-end", "units", "parameters", "state", "cc_norm")
     for row in rows:
+        stages = [slot["kind"] for slot in (row["wav2spec"], row["prefiltering"]) if slot]
         table.add_row(
             row["name"],
             row["model_class"],
+            " + ".join(stages) or "none",
             str(len(row["units"])),
-            f"{row['bin_ms']:g} ms",
-            f"{row['sample_rate_hz']} Hz",
-            row["wav2spec"]["kind"] if row["wav2spec"] else "-",
-            row["prefiltering"]["kind"] if row["prefiltering"] else "-",
             f"{row['parameters']:,}",
             f"{row['state_bytes']:,} B" if row["state_bytes"] else "-",
             f"{row['mean_cc_norm']:.3f}" if row["mean_cc_norm"] is not None else "-",

@@ -21,6 +21,7 @@ from rtstrf.config.sources import PacedSourceSection, make_source
 from rtstrf.engine.greeting import greeting
 from rtstrf.engine.handover import Handover
 from rtstrf.engine.inference import Inference
+from rtstrf.engine.keeper import SoundKeeper
 from rtstrf.engine.ledger import Ledger
 from rtstrf.engine.parameters import Parameters
 from rtstrf.errors import ConfigError, SoundError, UserError
@@ -98,6 +99,7 @@ class Engine:
         self._failure: BaseException | None = None
         self._finished = threading.Event()
         self._threads: list[threading.Thread] = []
+        self._keeper: SoundKeeper | None = None
 
     # --- life ---------------------------------------------------------------------------------------------------
 
@@ -129,9 +131,11 @@ class Engine:
         self.pipeline.runner.warm_up(times=20)
         self.server.start()
         try:
+            if self.config.engine.keep_sound is not None:
+                self._keeper = SoundKeeper(self.config.engine.keep_sound, self._info.rate_hz)
             self._source.open()
         except BaseException:
-            self.server.stop()
+            self.stop()
             raise
         if self.config.engine.autostart:
             self.begin()
@@ -159,6 +163,8 @@ class Engine:
         for thread in self._threads:
             thread.join()
         self._source.close()
+        if self._keeper is not None:
+            self._keeper.close()
         self.server.stop()
         failure, self._failure = self._failure, None
         if failure is not None:
@@ -177,6 +183,8 @@ class Engine:
                 if block.lost_samples:
                     self.server.event("loss", samples=block.lost_samples, at_sample=self._ledger.position)
                 self._hand_over(self._ledger.book(block))
+                if self._keeper is not None:
+                    self._keeper.write(block)
         except BaseException as error:
             self._fail(error)
         finally:
