@@ -38,7 +38,8 @@ _log = logging.getLogger(__name__)
 HEARTBEAT_EVERY_S = 1.0
 HELLO_EVERY_S = 10.0
 HELLO_AT_LEAST_APART_S = 0.02  # many who subscribe at once share one; far within the 250 ms a late joiner is promised
-MESSAGES_A_TURN = 256  # then the other sockets get their turn
+MESSAGES_A_TURN = 16  # a quarter of what ZeroMQ holds for a subscriber
+PAUSE_IN_A_BACKLOG_S = 0.001
 REQUESTS_A_TURN = 16
 SUBSCRIPTIONS_A_TURN = 256
 RECEIVE_LIMIT_BYTES = 1024 * 1024  # ZeroMQ hangs up beyond it; between the request limit and this there is a reply
@@ -303,6 +304,8 @@ class WireServer:
             if draft is None:
                 return
             self._send(draft)
+        # A backlog sent at one go would overrun ZeroMQ's queues, and be lost to those who do read.
+        time.sleep(PAUSE_IN_A_BACKLOG_S)
 
     def _send(self, draft: Draft) -> None:
         fixed = {"v": message.VERSION, "kind": draft.kind, "run": self.run, "stream": self.stream, "seq": draft.seq}

@@ -204,6 +204,28 @@ def test_what_the_queue_cannot_hold_is_dropped_counted_and_missed_by_number(star
     assert client.request("status")["dropped"] == 6
 
 
+def test_a_backlog_reaches_a_subscriber_that_reads_without_a_loss(start, connect, gather):
+    engine = start()
+    client = connect(engine)
+    entered, leave = threading.Event(), threading.Event()
+
+    def hold(cmd, args):
+        entered.set()
+        assert leave.wait(20)
+        return {}
+
+    engine.answer = hold
+    asking = threading.Thread(target=client.request, args=("reset", 20.0))
+    asking.start()
+    assert entered.wait(20)
+    assert all([engine.publish(i0, m=119) for i0 in range(1000)])  # 15 times what ZeroMQ holds for a subscriber
+    leave.set()
+    asking.join()
+    messages = gather(client, lambda all_: any(m.header.get("i0") == 999 for m in all_))
+    assert client.lost == {}
+    assert sum(m.kind == "rates" for m in messages) == 1000
+
+
 def test_a_subscriber_that_does_not_read_delays_nobody_and_costs_no_memory(engine, context, connect, gather):
     stalled = context.socket(zmq.SUB)
     stalled.setsockopt(zmq.RCVHWM, 1)
