@@ -31,6 +31,7 @@ class FileSource(Source):
     Parameters
     ----------
     path : path-like
+        The file.
     channel : int, optional
         Channel to hear, from 0; the mean of all where it is not given.
     loop : bool

@@ -33,6 +33,7 @@ class StdinSource(Source):
     channel : int, optional
         Channel to hear, from 0; the mean of all where it is not given.
     full_scale_db_spl : float
+        Level of a sample of 1.0.
     stream : binary file, optional
         Read instead of standard input.
 

@@ -81,6 +81,7 @@ class ToneSource(SyntheticSource):
     Parameters
     ----------
     frequency_hz : float
+        Frequency of the tone.
     level_db_spl : float
         RMS level while it sounds.
     burst_ms, gap_ms : float
@@ -88,7 +89,9 @@ class ToneSource(SyntheticSource):
     ramp_ms : float
         Raised-cosine rise and fall.
     duration_s : float, optional
+        Length of the sound; without it, for ever.
     rate_hz : int
+        Sample rate.
 
     Examples
     --------
@@ -132,6 +135,7 @@ class SweepSource(SyntheticSource):
     Parameters
     ----------
     low_hz, high_hz : float
+        Where a sweep begins and ends.
     direction : {"both", "up", "down"}
         ``both`` alternates, up first.
     sweep_ms, gap_ms : float
@@ -139,8 +143,11 @@ class SweepSource(SyntheticSource):
     level_db_spl : float
         RMS level while it sounds.
     ramp_ms : float
+        Raised-cosine rise and fall.
     duration_s : float, optional
+        Length of the sound; without it, for ever.
     rate_hz : int
+        Sample rate.
 
     Examples
     --------
@@ -208,9 +215,13 @@ class NoiseSource(SyntheticSource):
     frozen : bool
         Every burst is the same noise; otherwise each is new. Endless noise never repeats.
     seed : int
+        Of the noise; the same seed is the same noise.
     ramp_ms : float
+        Raised-cosine rise and fall.
     duration_s : float, optional
+        Length of the sound; without it, for ever.
     rate_hz : int
+        Sample rate.
 
     Examples
     --------
@@ -262,12 +273,15 @@ class ClickSource(SyntheticSource):
     Parameters
     ----------
     clicks_per_s : float
+        Rate of the train.
     click_ms : float
         Width; at least one sample.
     peak_db_spl : float
         Level of a steady pressure as high as the click: 94 is 1 Pa.
     duration_s : float, optional
+        Length of the sound; without it, for ever.
     rate_hz : int
+        Sample rate.
 
     Examples
     --------
@@ -304,6 +318,13 @@ class ClickSource(SyntheticSource):
 
 class SilenceSource(SyntheticSource):
     """Zeros: what the population does without sound.
+
+    Parameters
+    ----------
+    duration_s : float, optional
+        Length of the sound; without it, for ever.
+    rate_hz : int
+        Sample rate.
 
     Examples
     --------

@@ -1,0 +1,98 @@
+"""Write docs/configuration.md from the configuration itself, so that the page cannot differ from the program.
+
+    python tools/make_configuration_page.py [--check]
+
+With --check nothing is written; the exit code is 1 where the page is out of date.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+import typing
+from pathlib import Path
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from rtstrf.config.live import EngineSection, LiveConfig, WireSection
+from rtstrf.config.sources import SECTIONS
+
+PAGE = Path(__file__).parents[1] / "docs" / "configuration.md"
+
+HEAD = """\
+# Configuration of a live session
+
+This page is written by `python tools/make_configuration_page.py` from the program.
+
+A configuration is a YAML file for `rtstrf live CONFIG`; every key has a default, and `--set a.b=value` overrides one.
+`--source KIND` chooses the source. Unknown keys and wrong types are refused, all at once, before anything starts.
+The folder `configs` has some to start from. (`rtstrf fit` has its own keys: docs/fitting.md.)
+"""
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true")
+    args = parser.parse_args()
+    page = render()
+    if args.check:
+        return 0 if PAGE.read_text(encoding="utf-8") == page else 1
+    PAGE.write_text(page, encoding="utf-8")
+    return 0
+
+
+def render() -> str:
+    """Return the text of the page."""
+    parts = [HEAD, "## Top level\n", table(LiveConfig, skip=("source", "wire", "engine"))]
+    parts += ["## `wire`\n", table(WireSection), "## `engine`\n", table(EngineSection)]
+    for kind, section in SECTIONS.items():
+        summary = (section.__doc__ or "").split("\n\n")[0].replace("\n", " ")
+        parts += [f"## `source` of kind `{kind}`\n", f"{summary}\n", table(section, skip=("kind",))]
+    return "\n".join(parts)
+
+
+def table(section: type[BaseModel], skip: tuple[str, ...] = ()) -> str:
+    """Return the keys of a section as a table."""
+    rows = ["| key | type | default | meaning |", "|---|---|---|---|"]
+    for name, field in section.model_fields.items():
+        if name not in skip:
+            rows.append(f"| `{name}` | {kind_of(field)} | {default_of(field)} | {meaning_of(field)} |")
+    return "\n".join(rows) + "\n"
+
+
+def kind_of(field: FieldInfo) -> str:
+    """Return the type as a person would write it."""
+    choices = re.findall(r"'(\w+)'", str(field.annotation)) if "Literal" in str(field.annotation) else []
+    if choices:
+        return f"list of {', '.join(f'`{choice}`' for choice in choices)}"
+    told = str(field.annotation) if typing.get_origin(field.annotation) else getattr(field.annotation, "__name__", "")
+    told = re.sub(r"typing\.|NoneType|<class '([^']*)'>", lambda m: m.group(1) or "", told)
+    for python, plain in (("None", "null"), ("str", "text"), ("float", "number")):
+        told = re.sub(rf"\b{python}\b", plain, told)
+    told = told.replace("bool", "true or false").replace("int", "whole number")
+    return told.replace("|", "or")
+
+
+def default_of(field: FieldInfo) -> str:
+    """Return the default as one would write it in YAML."""
+    if field.is_required():
+        return "needed"
+    value = field.get_default(call_default_factory=True)
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"`{list(value) if isinstance(value, tuple) else value}`"
+
+
+def meaning_of(field: FieldInfo) -> str:
+    """Return what the key means, in one line that fits a table."""
+    words = (field.description or "").replace("``", "`").replace("|", "\\|")
+    starts_with_a_word = words[1:2].islower()
+    return (words[:1].lower() + words[1:] if starts_with_a_word else words).rstrip(".")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
