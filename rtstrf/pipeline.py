@@ -22,6 +22,7 @@ from rtstrf.checkpoints.load import LoadedModel
 from rtstrf.errors import CheckpointError
 from rtstrf.framing import Framer
 from rtstrf.models.model import AuditoryModel
+from rtstrf.prefilter.adaptrans import AdapTrans
 from rtstrf.runner import StepRunner
 from rtstrf.stream import Chain, Delay, Identity, State, StreamModule
 
@@ -35,6 +36,8 @@ class SoundToRates(StreamModule):
         A model with a front-end.
     hz_per_response : float
         Firing rate in hertz of a response of 1 in the model's own units (see `rtstrf.rates`).
+    show_onoff : bool
+        Where the model does not adapt, run AdapTrans beside it, for displays: the rates do not depend on it.
 
     Notes
     -----
@@ -47,7 +50,7 @@ class SoundToRates(StreamModule):
         If the model has no front-end and so cannot hear.
     """
 
-    def __init__(self, model: AuditoryModel, hz_per_response: float) -> None:
+    def __init__(self, model: AuditoryModel, hz_per_response: float, *, show_onoff: bool = False) -> None:
         super().__init__()
         if model.front_end is None:
             raise CheckpointError(
@@ -58,12 +61,25 @@ class SoundToRates(StreamModule):
         self.prefilter = model.prefilter
         self.core = Chain(model.core_stages())
         self.hz_per_response = hz_per_response
+        self.adapts = not isinstance(self.prefilter, Identity)
+        self.beside = onoff_beside(model.front_end) if show_onoff and not self.adapts else None
+
+    @property
+    def has_onoff(self) -> bool:
+        """Whether `onoff` holds ON and OFF channels; otherwise it is the spectrogram again."""
+        return self.adapts or self.beside is not None
 
     @classmethod
     def examples(cls) -> dict[str, Callable[[], StreamModule]]:
         from rtstrf.models.statenet import StateNet
+        from rtstrf.spectrogram.mel import MelSpectrogram
 
-        return {"statenet": lambda: cls(StateNet.examples()["gru-lc-sound"](), 100.0)}  # type: ignore[arg-type]
+        mel = MelSpectrogram(16000, 5.0, n_mels=8, f_max_hz=8000.0)
+        plain = {"hidden_channels": 2, "kernel_size": 4, "stride": 2, "out_neurons": 3, "wav2spec": mel}
+        return {
+            "adapting": lambda: cls(StateNet.examples()["gru-lc-sound"](), 100.0),  # type: ignore[arg-type]
+            "onoff-beside": lambda: cls(StateNet(8, **plain), 100.0, show_onoff=True),  # type: ignore[arg-type]
+        }
 
     @property
     def samples_per_frame(self) -> int:  # type: ignore[override]
@@ -77,6 +93,7 @@ class SoundToRates(StreamModule):
             "spectrogram": self.spectrogram.initial_state(streams),
             "prefilter": self.prefilter.initial_state(streams),
             "core": self.core.initial_state(streams),
+            "beside": self.beside.initial_state(streams) if self.beside is not None else {},
         }
 
     def step(self, sound_pa: Tensor, state: State) -> tuple[dict[str, Tensor], State]:
@@ -84,6 +101,9 @@ class SoundToRates(StreamModule):
         spectrogram, new["spectrogram"] = self.spectrogram.step(sound_pa, state["spectrogram"])  # -> (B, 1, F, T)
         onoff, new["prefilter"] = self.prefilter.step(spectrogram, state["prefilter"])  # -> (B, C, F, T)
         response, new["core"] = self.core.step(onoff, state["core"])  # -> (B, N, T)
+        new["beside"] = {}
+        if self.beside is not None:
+            onoff, new["beside"] = self.beside.step(spectrogram, state["beside"])  # -> (B, 2, F, T)
         heard = {
             "spectrogram": spectrogram.flatten(1, 2),  # (B, F, T)
             "onoff": onoff.flatten(1, 2),  # (B, C F, T)
@@ -134,6 +154,8 @@ class Pipeline:
         A model and what its sidecar says (`rtstrf.load_model`).
     source_rate_hz : int, optional
         Rate of the sound; another than the model's is resampled on the way (needs nothing but numpy).
+    show_onoff : bool
+        As for `SoundToRates`.
     device, dtype
         As for `StepRunner`.
 
@@ -155,13 +177,14 @@ class Pipeline:
         loaded: LoadedModel,
         *,
         source_rate_hz: int | None = None,
+        show_onoff: bool = False,
         device: str = "cpu",
         dtype: torch.dtype = torch.float32,
     ) -> None:
         self.loaded = loaded
         self.rate_hz = loaded.sidecar.sample_rate_hz
         self.hop_samples = loaded.sidecar.hop_samples
-        self.module = SoundToRates(loaded.model, loaded.sidecar.hz_per_response)
+        self.module = SoundToRates(loaded.model, loaded.sidecar.hz_per_response, show_onoff=show_onoff)
         self.runner = StepRunner(self.module, device=device, dtype=dtype)
         self.framer = make_framer(source_rate_hz or self.rate_hz, self.rate_hz, self.hop_samples)
         self.next_bin = 0
@@ -206,6 +229,16 @@ def make_framer(source_rate_hz: int, model_rate_hz: int, hop_samples: int) -> Ho
     return Hops(source_rate_hz, model_rate_hz, hop_samples)
 
 
-def has_onoff(module: SoundToRates) -> bool:
-    """Tell whether the model adapts, so that its ON and OFF channels are worth showing."""
-    return not isinstance(module.prefilter, Identity)
+def onoff_beside(front_end: StreamModule) -> StreamModule | None:
+    """Return an AdapTrans for the bands of a front-end: what rises above its recent past, and what falls below it.
+
+    None where the front-end's output has no frequencies.
+    """
+    frequencies = getattr(front_end, "band_frequencies_hz", None)
+    rate_hz = getattr(front_end, "rate_hz", None)
+    if frequencies is None or rate_hz is None:
+        return None
+    low_hz, *_, high_hz = frequencies()
+    bin_ms = 1e3 * front_end.samples_per_frame / rate_hz
+    edges = {"min_freq_hz": low_hz, "max_freq_hz": high_hz}
+    return AdapTrans.for_bands(len(frequencies()), dt_ms=bin_ms, weight=1.0, learnable=False, **edges)

@@ -69,7 +69,12 @@ class Engine:
         self._stop = threading.Event()
         self._source = self._paced(make_source(config.source) if source is None else source)
         self._info = self._source.info
-        self.pipeline = Pipeline(load_model(config.model), source_rate_hz=self._info.rate_hz, device=config.device)
+        self.pipeline = Pipeline(
+            load_model(config.model),
+            source_rate_hz=self._info.rate_hz,
+            show_onoff="onoff" in config.wire.topics,
+            device=config.device,
+        )
         self._ledger = Ledger(
             self.pipeline.framer,
             self.pipeline.hop_samples,

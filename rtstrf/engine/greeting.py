@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from rtstrf.config.live import LiveConfig
-from rtstrf.pipeline import Pipeline, has_onoff
+from rtstrf.pipeline import Pipeline
 from rtstrf.sound.source import SourceInfo
 from rtstrf.verify.store import last_verified
 from rtstrf.version import __version__
@@ -19,7 +19,8 @@ from rtstrf.version import __version__
 def greeting(config: LiveConfig, pipeline: Pipeline, source: SourceInfo) -> dict[str, Any]:
     """Return the greeting's fields, JSON-serialisable; the wire adds the run, the endpoints and its clock."""
     sidecar = pipeline.loaded.sidecar
-    bands = getattr(pipeline.module.spectrogram, "band_frequencies_hz", None)
+    module = pipeline.module
+    bands = getattr(module.spectrogram, "band_frequencies_hz", None)
     return {
         "software": f"rtstrf {__version__}",
         "model": sidecar.name,
@@ -33,7 +34,7 @@ def greeting(config: LiveConfig, pipeline: Pipeline, source: SourceInfo) -> dict
         "rate_unit": "Hz",
         "units": [{k: v for k, v in dataclasses.asdict(u).items() if v is not None} for u in sidecar.units],
         "bands_hz": bands().round(3).tolist() if bands is not None else [],
-        "onoff": has_onoff(pipeline.module),
+        "onoff": "model" if module.adapts else "display" if module.has_onoff else "none",
         "delays": [dataclasses.asdict(delay) for delay in pipeline.delays()],
         "guarantees": last_verified(pipeline.loaded.weights_sha256),
         "source": dataclasses.asdict(source),

@@ -13,7 +13,7 @@ from rtstrf.engine.handover import Handover
 from rtstrf.engine.ledger import Hop
 from rtstrf.engine.meters import Percentiles
 from rtstrf.engine.parameters import Change, Parameters
-from rtstrf.pipeline import Bin, Pipeline, has_onoff
+from rtstrf.pipeline import Bin, Pipeline
 from rtstrf.sound.level import LevelMeter
 from rtstrf.wire.message import Flags
 from rtstrf.wire.server import WireServer
@@ -65,7 +65,7 @@ class Inference:
         self._bins_since_start = 0
         self._overloaded = False
         self._bins = self._bins_missing = 0
-        self._has_onoff = has_onoff(pipeline.module)
+        self._has_onoff = pipeline.module.has_onoff
 
     def run(self) -> None:
         """Work until the handover is closed and empty, then mark the end of the run."""

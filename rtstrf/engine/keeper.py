@@ -39,7 +39,8 @@ class SoundKeeper:
             )
         except (soundfile.LibsndfileError, OSError) as error:
             raise SoundError(
-                f"the sound cannot be kept in {path}: {error}", remedy="choose a folder that exists and may be written to"
+                f"the sound cannot be kept in {path}: {error}",
+                remedy="choose a folder that exists and may be written to",
             ) from error
 
     def write(self, block: Block) -> None:
