@@ -132,7 +132,7 @@ def replay(
     device : str
         Where the model runs: ``"cpu"``, ``"cuda"``, ``"cuda:1"``...
     keep_rates : bool
-        Keep the rates and levels; without them, memory is flat but for 16 to 24 bytes of timing a bin.
+        Keep the rates and levels; without them, memory is flat but for 24 bytes of timing a bin.
     on_progress : callable, optional
         Called with the samples heard so far after each block that completed a bin, outside what is timed.
 
