@@ -73,11 +73,12 @@ def run(args: argparse.Namespace) -> int:
     from rtstrf.errors import ConfigError
     from rtstrf.replay.blocks import parse_block
     from rtstrf.replay.page import MOST_HEAT_MAPS
-    from rtstrf.replay.play import check_device, replay
+    from rtstrf.replay.play import replay
     from rtstrf.replay.plots import require_matplotlib
     from rtstrf.replay.rates_file import out_paths, write_rates
     from rtstrf.replay.report import make_folder, render_files, report_files
     from rtstrf.replay.staging import StagedFiles
+    from rtstrf.runner import usable_device
     from rtstrf.sound.file import FileSource
 
     # All that can be wrong is found before the first sound is played.
@@ -86,7 +87,7 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError(f"a full scale of {args.full_scale_db_spl} dB SPL", remedy="give a number, such as 94")
     if args.threads < 1:
         raise ConfigError(f"{args.threads} threads", remedy="give at least 1")
-    check_device(args.device)
+    usable_device(args.device)
     loaded = load_model(args.model)
     sources = [
         FileSource(sound, channel=args.channel, full_scale_db_spl=args.full_scale_db_spl) for sound in args.sounds

@@ -17,9 +17,10 @@ import numpy as np
 import torch
 
 from rtstrf.checkpoints.load import LoadedModel
-from rtstrf.errors import ConfigError, SoundError
+from rtstrf.errors import SoundError
 from rtstrf.pipeline import Pipeline
 from rtstrf.replay.blocks import BlockSize, block_sizes, check_block
+from rtstrf.runner import usable_device
 from rtstrf.sound.level import LevelMeter
 from rtstrf.sound.pace import Paced
 from rtstrf.sound.source import Source, SourceInfo
@@ -156,7 +157,7 @@ def replay(
     >>> by_7.rates_hz.shape, by_7.rates_sha256 == by_480.rates_sha256
     ((20, 119), True)
     """
-    check_device(device)
+    usable_device(device)
     pipeline = Pipeline(loaded, source_rate_hz=source.info.rate_hz, device=device)
     pipeline.runner.warm_up()
     rate_hz, hop = pipeline.rate_hz, pipeline.hop_samples
@@ -203,15 +204,6 @@ def replay(
         pace=pace,
         device=device,
     )
-
-
-def check_device(device: str) -> None:
-    """Raise ConfigError if torch cannot compute on that device here."""
-    try:
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = str(error).splitlines()[0]
-        raise ConfigError(f"the device {device!r} cannot be used: {reason}", remedy="choose cpu") from error
 
 
 class _Notes:

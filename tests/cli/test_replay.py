@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -312,3 +313,17 @@ def test_help_shows_an_example(rtstrf: Command) -> None:
     outcome = rtstrf("replay", "--help")
     assert outcome.code == 0
     assert "rtstrf replay call.wav --pace real" in outcome.out
+
+
+def test_being_told_to_end_leaves_nothing_half_written(model: Path, tmp_path: Path) -> None:
+    sound = write_sound(tmp_path / "long.wav", bursts(60 * RATE_HZ, RATE_HZ), RATE_HZ)
+    out = tmp_path / "out"
+    out.mkdir()
+    words = ["replay", str(sound), "--model", str(model), "--pace", "real", "--out", str(out)]
+    process = subprocess.Popen([sys.executable, "-m", "rtstrf", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    while not files(out):  # what will become the file is there from the start
+        assert process.poll() is None
+    process.terminate()
+    process.communicate(timeout=30)
+    assert process.returncode == 128 + signal.SIGTERM
+    assert files(out) == set()
