@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import torch
 
 from rtstrf.checkpoints.load import LoadedModel
 from rtstrf.errors import SoundError

@@ -236,7 +236,7 @@ def test_a_bad_model_is_refused_and_nothing_is_left(rtstrf: Command, sound: Path
         (("--block", "-1"), "a block of -1 samples"),
         (("--block", "some"), "a block of 'some' samples"),
         (("--threads", "0"), "0 threads"),
-        (("--device", "abacus"), "the device 'abacus' cannot be used"),
+        (("--device", "abacus"), "no device 'abacus' here"),
         (("--full-scale-db-spl", "nan"), "a full scale of nan"),
     ],
 )

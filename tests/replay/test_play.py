@@ -170,8 +170,8 @@ def test_a_sound_shorter_than_a_bin_is_an_error_that_says_so(loaded: LoadedModel
 
 
 def test_a_device_that_is_not_there_is_an_error_that_names_it(loaded: LoadedModel) -> None:
-    with pytest.raises(ConfigError, match=r"'nonsense:0' cannot be used"):
+    with pytest.raises(ConfigError, match="no device 'nonsense:0'"):
         play(loaded, 800, device="nonsense:0")
     if not torch.cuda.is_available():
-        with pytest.raises(ConfigError, match=r"'cuda' cannot be used"):
+        with pytest.raises(ConfigError, match="no device 'cuda'"):
             play(loaded, 800, device="cuda")
