@@ -10,24 +10,23 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
-from concurrent.futures import Future
 from typing import Any
 
 from rtstrf.checkpoints.load import load_model
 from rtstrf.clock import RunClock
 from rtstrf.config.live import LiveConfig
 from rtstrf.config.sources import PacedSourceSection, make_source
+from rtstrf.engine.commands import Commands
 from rtstrf.engine.greeting import greeting
 from rtstrf.engine.handover import Handover
 from rtstrf.engine.inference import Inference
 from rtstrf.engine.keeper import SoundKeeper
-from rtstrf.engine.ledger import Ledger
+from rtstrf.engine.ledger import Hop, Ledger
 from rtstrf.engine.parameters import Parameters
-from rtstrf.errors import ConfigError, SoundError, UserError
+from rtstrf.errors import SoundError, UserError
 from rtstrf.pipeline import Pipeline
 from rtstrf.sound.pace import Paced
-from rtstrf.sound.source import Source
+from rtstrf.sound.source import Block, Source
 from rtstrf.wire.server import WireServer
 
 READ_TIMEOUT_S = 0.1  # how soon a stop is noticed while a device is silent
@@ -75,14 +74,14 @@ class Engine:
             show_onoff="onoff" in config.wire.topics,
             device=config.device,
         )
-        self._ledger = Ledger(
+        self.ledger = Ledger(
             self.pipeline.framer,
             self.pipeline.hop_samples,
             self._info.rate_hz,
             speed=self._speed(),
             conceal_samples=round(config.engine.conceal_ms * self._info.rate_hz / 1000),
         )
-        self._handover = Handover(config.engine.queue_hops)
+        self.handover = Handover(config.engine.queue_hops)
         self.parameters = Parameters(config)
         self.server = WireServer(
             config.wire.data,
@@ -91,12 +90,12 @@ class Engine:
             clock=self.clock,
             hello=lambda: greeting(self.config, self.pipeline, self._source.info),
             status=self.status,
-            handle=self._handle,
+            handle=Commands(self).handle,
             queue_messages=config.wire.queue_messages,
             insecure_lan=config.wire.insecure_lan,
         )
         self.inference = Inference(
-            self.pipeline, self.server, self.parameters, config.engine, self.clock, self._handover, self._is_replayed()
+            self.pipeline, self.server, self.parameters, config.engine, self.clock, self.handover, self._is_replayed()
         )
         self.state = "armed"
         self._begin = threading.Event()
@@ -131,6 +130,11 @@ class Engine:
         """The sound, as a person would name it."""
         return f"{self._info.kind} {self._info.name!r}"
 
+    @property
+    def source_rate_hz(self) -> int:
+        """Samples per second of the source's clock."""
+        return self._info.rate_hz
+
     def start(self) -> None:
         """Warm up, bind the endpoints, open the source, and begin unless the configuration says to wait."""
         self.pipeline.runner.warm_up(times=20)
@@ -155,7 +159,7 @@ class Engine:
         self._begin_at_ns = absolute
         self.inference.listen(from_ns=absolute)
         self._begin.set()
-        self._set_state("running")
+        self.set_state("running")
 
     def request_stop(self) -> None:
         """Ask for the end; returns at once, and may be called from a signal handler or any thread."""
@@ -183,33 +187,41 @@ class Engine:
             while not self._stop.is_set():
                 block = self._source.read(self.config.engine.block_samples, READ_TIMEOUT_S)
                 if block is None:
-                    self._hand_over(self._ledger.finish(time.monotonic_ns()))
+                    self._hand_over(self.ledger.finish(time.monotonic_ns()))
                     break
                 if block.lost_samples:
-                    self.server.event("loss", samples=block.lost_samples, at_sample=self._ledger.position)
-                self._hand_over(self._ledger.book(block))
-                if self._keeper is not None:
-                    self._keeper.write(block)
+                    self.server.event("loss", samples=block.lost_samples, at_sample=self.ledger.position)
+                self._hand_over(self.ledger.book(block))
+                self._keep(block)
         except BaseException as error:
             self._fail(error)
         finally:
-            self._handover.close()
+            self.handover.close()
 
-    def _hand_over(self, hops: list[Any]) -> None:
+    def _keep(self, block: Block) -> None:
+        if self._keeper is None:
+            return
+        try:
+            self._keeper.write(block)
+        except (OSError, RuntimeError) as error:  # a full disk ends the keeping, not the stream
+            self._keeper = None
+            self.server.event("fault", what=f"the sound is no longer kept: {error}", remedy="make room on the disk")
+
+    def _hand_over(self, hops: list[Hop]) -> None:
         for hop in hops:
             # A device cannot wait for the model; a file that is read as fast as possible can.
-            self._handover.put(hop, wait=not self._source.live and not self._stop.is_set())
+            self.handover.put(hop, wait=not self._source.live and not self._stop.is_set())
 
     def _infer(self) -> None:
         try:
             self.inference.run()
             if self.state != "source_lost":
-                self._set_state("ended")
+                self.set_state("ended")
         except BaseException as error:
             self._fail(error)
         finally:
             self._stop.set()
-            self._handover.close()
+            self.handover.close()
             self._finished.set()
 
     def _fail(self, error: BaseException) -> None:
@@ -217,7 +229,7 @@ class Engine:
         if isinstance(error, UserError):
             self.server.event("fault", what=error.what, remedy=error.remedy)
         if isinstance(error, SoundError):
-            self._set_state("source_lost")
+            self.set_state("source_lost")
 
     def _wait_for_begin(self) -> None:
         if self._source.live and not isinstance(self._source, Paced):
@@ -226,56 +238,8 @@ class Engine:
         if isinstance(self._source, Paced):
             self._source.start(self._begin_at_ns)
 
-    # --- control ------------------------------------------------------------------------------------------------
-
-    def _handle(self, cmd: str, args: dict[str, Any]) -> dict[str, Any] | Future[dict[str, Any]]:
-        if cmd == "shutdown":
-            self.request_stop()
-            return {"state": "stopping"}
-        if cmd == "get":
-            return self.parameters.get(args.get("name"))
-        if cmd == "mark":
-            return self._mark(args)
-        if cmd == "start":
-            self.begin(args.get("at"))
-            return {"state": self.state, "at": args.get("at")}
-        if cmd in ("stop", "arm"):
-            return self._between_hops(lambda: self._pause("stopped" if cmd == "stop" else "armed"))
-        if cmd == "reset":
-            return self._between_hops(self.inference.reset_by_client)
-        if cmd == "set":
-            change = self.parameters.checked(args["name"], args["value"])
-            return self._between_hops(lambda: self.inference.change(change))
-        raise ConfigError(f"no command {cmd!r}", remedy="see docs/protocol.md")
-
-    def _between_hops(self, action: Callable[[], dict[str, Any]]) -> Future[dict[str, Any]]:
-        done: Future[dict[str, Any]] = Future()
-
-        def carry_out() -> None:
-            try:
-                done.set_result(action())
-            except Exception as error:
-                done.set_exception(error)
-
-        self._handover.command(carry_out)
-        return done
-
-    def _pause(self, state: str) -> dict[str, Any]:
-        self.inference.deafen()
-        self._set_state(state)
-        return {"state": state, "bin": self.pipeline.next_bin}
-
-    def _mark(self, args: dict[str, Any]) -> dict[str, Any]:
-        now_ns = time.monotonic_ns()
-        sample = round(self._ledger.sample_at(now_ns) * self.pipeline.rate_hz / self._info.rate_hz)
-        mark = {"label": args["label"], "s": sample, "bin": sample // self.pipeline.hop_samples}
-        mark["t"] = now_ns - self.clock.start_ns
-        if "t_client" in args:
-            mark["t_client"] = args["t_client"]
-        self.server.event("mark", **mark)
-        return mark
-
-    def _set_state(self, state: str) -> None:
+    def set_state(self, state: str) -> None:
+        """Change the state, and tell it where it is another."""
         if state != self.state:
             previous, self.state = self.state, state
             self.server.event("state", state=state, previous=previous)
@@ -284,12 +248,12 @@ class Engine:
 
     def status(self) -> dict[str, Any]:
         """Return what changes in a run, for heartbeats, the status command and the end of a session."""
-        ledger = self._ledger
+        ledger = self.ledger
         return {
             "state": self.state,
             **self.inference.status(),
-            "queue": len(self._handover),
-            "dropped_hops": self._handover.dropped_hops,
+            "queue": len(self.handover),
+            "dropped_hops": self.handover.dropped_hops,
             "xruns": self._source.xruns,
             "samples_in": ledger.samples_in,
             "samples_lost": ledger.samples_lost,
