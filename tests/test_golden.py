@@ -17,6 +17,9 @@ CASES = cases()
 WANTED = {
     "mel44_adaptrans_statenet_gru", "mel44_statenet_gru",
     "statenet_gru_conv", "statenet_gru_fc", "statenet_gru_lc", "statenet_gru_lc_adaptrans",
+    "statenet_lmu_conv_adaptrans", "statenet_lmu_lc", "statenet_lstm_conv_adaptrans", "statenet_lstm_lc",
+    "statenet_mamba_fc_adaptrans", "statenet_mamba_lc", "statenet_rnn_lc", "statenet_s4_fc_lkernel100",
+    "statenet_s4_lc", "statenet_vanilla_fc",
     "pre_adaptrans_K2", "pre_adaptrans_K8", "pre_adaptrans_dt1_frozen", "pre_adaptrans_dt5",
     "w2s_mel_16k_power_cubic", "w2s_mel_16k_power_logoffset_slaney", "w2s_mel_22k_log1p_win_eq_hop",
     "w2s_mel_32k_none", "w2s_mel_44k_default", "w2s_mel_48k_default",

@@ -9,6 +9,11 @@ from torch import nn
 from rtstrf.errors import ConfigError
 from rtstrf.models.activations import ParametricSoftplus
 from rtstrf.models.cells.gru import GRU
+from rtstrf.models.cells.lmu import LMU
+from rtstrf.models.cells.lstm import LSTM
+from rtstrf.models.cells.mamba import Mamba
+from rtstrf.models.cells.rnn import RNN
+from rtstrf.models.cells.s4 import S4
 from rtstrf.models.encoders import FrequencyEncoder
 from rtstrf.models.model import AuditoryModel
 from rtstrf.models.readout import LinearReadout
@@ -16,7 +21,15 @@ from rtstrf.prefilter.adaptrans import AdapTrans
 from rtstrf.spectrogram.mel import MelSpectrogram
 from rtstrf.stream import StreamModule
 
-CELLS: dict[str, Callable[[int, int], StreamModule]] = {"GRU": GRU}
+CELLS: dict[str, Callable[[int, int], StreamModule]] = {
+    "GRU": GRU,
+    "LSTM": LSTM,
+    "RNN": RNN,
+    "vanilla": RNN,
+    "LMU": LMU,
+    "Mamba": Mamba,
+    "S4": S4,
+}
 
 
 class StateNet(AuditoryModel):
@@ -30,7 +43,8 @@ class StateNet(AuditoryModel):
         Units N.
     hidden_channels, kernel_size, stride, connectivity
         The encoder's, see `rtstrf.models.encoders.FrequencyEncoder`; H = hidden_channels ((F - kernel) // stride + 1).
-    rnn_type : {"GRU"}
+    rnn_type : {"GRU", "LSTM", "RNN", "vanilla", "LMU", "Mamba", "S4"}
+        The cell, see `rtstrf.models.cells`; "vanilla" is another name of "RNN".
     output_activation : nn.Module, optional
         By default `ParametricSoftplus` of N units.
     prefiltering, wav2spec : StreamModule, optional
@@ -114,4 +128,6 @@ class StateNet(AuditoryModel):
             "gru-lc-sound": lambda: from_sound("LC"),
             "gru-fc-sound": lambda: from_sound("FC"),
             "gru-conv-sound": lambda: from_sound("CONV"),
+            "mamba-lc-spectrogram": lambda: cls(8, rnn_type="Mamba", **small),  # type: ignore[arg-type]
+            "s4-lc-spectrogram": lambda: cls(8, rnn_type="S4", **small),  # type: ignore[arg-type]
         }
