@@ -107,6 +107,9 @@ class AugmentationConfig(Section):
 
     level_db: float = Field(default=0.0, ge=0, description="Level, uniform within plus and minus this.")
     shift_ms: float = Field(default=0.0, ge=0, description="Shift in time, uniform within plus and minus this.")
+    variants: int = Field(
+        default=16, gt=0, description="Variants of each sound that are made, once, for an epoch to choose from."
+    )
     spectrogram_noise: float = Field(
         default=0.0, ge=0, description="Standard deviation of noise added to the spectrogram, in its own unit."
     )
@@ -132,9 +135,6 @@ class DistillationConfig(Section):
     )
     mixture_db: float = Field(
         default=12.0, ge=0, description="How much softer, at most, the second sound of a mixture is."
-    )
-    variants: int = Field(
-        default=12, gt=0, description="Variants of each sound and mixture that the teachers label once, to choose from."
     )
 
 

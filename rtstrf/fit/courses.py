@@ -1,8 +1,12 @@
-"""What networks learn from: recordings alone, or recordings and the mean prediction of teachers."""
+"""What networks learn from: recordings alone, or recordings and the mean prediction of teachers.
+
+Variants of the sounds are made and put through the front-end once, before the first epoch: that costs as much as half a
+step of training. An epoch draws from them, and cuts excerpts.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from math import ceil
 
@@ -16,6 +20,7 @@ from rtstrf.fit.config import DistillationConfig, FitConfig, TrainingConfig
 from rtstrf.fit.dataset import SoundsAndResponses
 from rtstrf.fit.network import predict
 from rtstrf.models.statenet import StateNet
+from rtstrf.stream import StreamModule
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,14 +29,15 @@ class Batch:
 
     Attributes
     ----------
-    sound_pa : Tensor, shape (B, 1, samples), float32
+    heard : Tensor, shape (B, 1, F, T), float32
+        Sounds behind the front-end.
     target : Tensor, shape (B, N, T), float32
         Responses wanted.
     scored : Tensor, shape (B, 1, T), bool
         Bins that count.
     """
 
-    sound_pa: Tensor
+    heard: Tensor
     target: Tensor
     scored: Tensor
 
@@ -42,14 +48,34 @@ class Course:
 
     Attributes
     ----------
-    steps : int
-        Steps in an epoch.
-    batches : callable
-        (rng) -> an epoch's batches.
+    training : TrainingConfig
+    heard : list of Tensor, each of shape (V, 1, F, T)
+        Variants of each sound or mixture.
+    targets : list of Tensor, each of shape (V, N, T)
+        The responses wanted for each.
+    rows : ndarray of int
+        Which of them an epoch presents.
     """
 
-    steps: int
-    batches: Callable[[np.random.Generator], Iterator[Batch]]
+    training: TrainingConfig
+    heard: list[Tensor]
+    targets: list[Tensor]
+    rows: np.ndarray
+
+    @property
+    def steps(self) -> int:
+        """Steps in an epoch."""
+        return ceil(len(self.rows) / self.training.sounds_per_step)
+
+    def batches(self, rng: np.random.Generator) -> Iterator[Batch]:
+        """Yield an epoch's batches, in random order, each presentation a variant drawn anew."""
+        order = rng.permutation(self.rows)
+        for begin in range(0, len(order), self.training.sounds_per_step):
+            rows = order[begin : begin + self.training.sounds_per_step]
+            picks = [int(rng.integers(len(self.heard[row]))) for row in rows]
+            heard = torch.stack([self.heard[row][pick] for row, pick in zip(rows, picks, strict=True)])
+            target = torch.stack([self.targets[row][pick] for row, pick in zip(rows, picks, strict=True)])
+            yield excerpts(heard, target, self.training, rng)
 
 
 def steps_per_epoch(training: TrainingConfig, sounds: int, mixtures: int = 0) -> int:
@@ -57,27 +83,36 @@ def steps_per_epoch(training: TrainingConfig, sounds: int, mixtures: int = 0) ->
     return ceil((sounds * training.presentations + mixtures) / training.sounds_per_step)
 
 
-def recorded(config: FitConfig, data: SoundsAndResponses) -> Course:
-    """Every sound some times an epoch, in random order, varied anew each time; the target is the mean response."""
-    sounds = len(data.sound_pa)
+def recorded(config: FitConfig, data: SoundsAndResponses, front_end: StreamModule, rng: np.random.Generator) -> Course:
+    """Every sound some times an epoch; the target is the mean response.
 
-    def batches(rng: np.random.Generator) -> Iterator[Batch]:
-        order = rng.permutation(np.repeat(np.arange(sounds), config.training.presentations))
-        for rows in _split(order, config.training.sounds_per_step):
-            variants = [vary(int(row), config.augmentation, config.model.sample_rate_hz, rng) for row in rows]
-            yield excerpts(render(variants, data.sound_pa), data.mean_response[rows], config.training, rng)
-
-    return Course(steps_per_epoch(config.training, sounds), batches)
+    Parameters
+    ----------
+    config : FitConfig
+    data : SoundsAndResponses
+    front_end : StreamModule
+        That of the network; it must have nothing to fit.
+    rng : numpy.random.Generator
+        For the variants.
+    """
+    heard, targets = [], []
+    for row in range(len(data.sound_pa)):
+        variants = _vary(row, config, rng)
+        heard.append(_hear(front_end, render(variants, data.sound_pa)))
+        targets.append(data.mean_response[row].expand(len(variants), -1, -1))
+    rows = np.repeat(np.arange(len(heard)), config.training.presentations)
+    return Course(config.training, heard, targets, rows)
 
 
 def distilled(
     config: FitConfig,
     distillation: DistillationConfig,
     data: SoundsAndResponses,
+    front_end: StreamModule,
     teachers: list[StateNet],
     rng: np.random.Generator,
 ) -> Course:
-    """Every sound some times an epoch, and mixtures, from a pool of variants that the teachers label once.
+    """Every sound some times an epoch, and every mixture once.
 
     The target for a sound is its mean response mixed with the teachers' mean prediction; for a mixture, which nobody
     recorded, it is their prediction.
@@ -88,9 +123,11 @@ def distilled(
     distillation : DistillationConfig
         That of the recipe.
     data : SoundsAndResponses
+    front_end : StreamModule
+        That of the student; it must have nothing to fit.
     teachers : list of StateNet
     rng : numpy.random.Generator
-        For the pool.
+        For the variants.
 
     Raises
     ------
@@ -100,38 +137,28 @@ def distilled(
     sounds = len(data.sound_pa)
     if distillation.mixtures and sounds < 2:
         raise ConfigError("mixtures of one sound", remedy="give two sounds to fit, or set distillation.mixtures to 0")
-    rate_hz, training = config.model.sample_rate_hz, distillation.student
-    plans: list[list[Variant]] = []  # for each sound, then each mixture, the variants to choose from
+    heard, targets = [], []
     for row in range(sounds + distillation.mixtures):
-        plans.append([])
-        for _ in range(distillation.variants):
-            if row < sounds:
-                plans[-1].append(vary(row, config.augmentation, rate_hz, rng))
-            else:
-                plans[-1].append(mix(sounds, distillation.mixture_db, config.augmentation, rate_hz, rng))
-    targets = [_target(row, plan, distillation, data, teachers) for row, plan in enumerate(plans)]
-
-    def batches(rng: np.random.Generator) -> Iterator[Batch]:
-        real = np.repeat(np.arange(sounds), training.presentations)
-        order = rng.permutation(np.concatenate([real, np.arange(sounds, len(plans))]))
-        for rows in _split(order, training.sounds_per_step):
-            picks = rng.integers(distillation.variants, size=len(rows))
-            variants = [plans[row][pick] for row, pick in zip(rows, picks, strict=True)]
-            wanted = torch.stack([targets[row][pick] for row, pick in zip(rows, picks, strict=True)])
-            yield excerpts(render(variants, data.sound_pa), wanted, training, rng)
-
-    return Course(steps_per_epoch(training, sounds, distillation.mixtures), batches)
+        variants = _vary(row, config, rng) if row < sounds else _mix(sounds, config, distillation.mixture_db, rng)
+        sound_pa = render(variants, data.sound_pa)
+        heard.append(_hear(front_end, sound_pa))
+        taught = torch.stack([predict(teacher, sound_pa) for teacher in teachers]).mean(0)  # (V, N, T)
+        share = distillation.weight if row < sounds else 1.0
+        targets.append(share * taught + (1 - share) * data.mean_response[row] if share < 1 else taught)
+    rows = np.repeat(np.arange(sounds), distillation.student.presentations)
+    rows = np.concatenate([rows, np.arange(sounds, len(heard))])
+    return Course(distillation.student, heard, targets, rows)
 
 
-def excerpts(sound_pa: Tensor, target: Tensor, training: TrainingConfig, rng: np.random.Generator) -> Batch:
+def excerpts(heard: Tensor, target: Tensor, training: TrainingConfig, rng: np.random.Generator) -> Batch:
     """Cut a random excerpt out of each sound and its responses, or take the whole.
 
-    A network begins an excerpt as if there had been silence, so its first bins are not scored; where the excerpt is
-    the start of the sound, they are. That start is drawn as often as if sounds began `settling_bins` earlier.
+    A network begins an excerpt as if there had been nothing before, so its first bins are not scored; where the excerpt
+    is the start of the sound, they are. That start is drawn as often as if sounds began `settling_bins` earlier.
 
     Parameters
     ----------
-    sound_pa : Tensor, shape (B, 1, samples)
+    heard : Tensor, shape (B, 1, F, T)
     target : Tensor, shape (B, N, T)
     training : TrainingConfig
     rng : numpy.random.Generator
@@ -141,27 +168,29 @@ def excerpts(sound_pa: Tensor, target: Tensor, training: TrainingConfig, rng: np
     starts = np.maximum(0, rng.integers(-training.settling_bins, bins - length, size=streams, endpoint=True))
     if length == bins:
         starts[:] = 0
-    hop = sound_pa.shape[-1] // bins
-    cut = [sound_pa[i, :, hop * s : hop * (s + length)] for i, s in enumerate(starts)]
-    wanted = [target[i, :, s : s + length] for i, s in enumerate(starts)]
+    cut = torch.stack([heard[i, ..., s : s + length] for i, s in enumerate(starts)])
+    wanted = torch.stack([target[i, :, s : s + length] for i, s in enumerate(starts)])
     settled = np.arange(length) >= np.where(starts > 0, training.settling_bins, 0)[:, None]  # (B, T)
-    return Batch(torch.stack(cut), torch.stack(wanted), torch.from_numpy(settled).unsqueeze(1))
+    return Batch(cut, wanted, torch.from_numpy(settled).unsqueeze(1))
 
 
-def _target(
-    row: int,
-    variants: list[Variant],
-    distillation: DistillationConfig,
-    data: SoundsAndResponses,
-    teachers: list[StateNet],
-) -> Tensor:
-    """Return what the student is to answer to the variants of a sound or mixture, (variants, N, T)."""
-    sound_pa = render(variants, data.sound_pa)
-    taught = torch.stack([predict(teacher, sound_pa) for teacher in teachers]).mean(0)
-    if row >= len(data.sound_pa):
-        return taught
-    return distillation.weight * taught + (1 - distillation.weight) * data.mean_response[row]
+def _vary(row: int, config: FitConfig, rng: np.random.Generator) -> list[Variant]:
+    augmentation = config.augmentation
+    return [vary(row, augmentation, config.model.sample_rate_hz, rng) for _ in range(augmentation.variants)]
 
 
-def _split(order: np.ndarray, at_once: int) -> list[np.ndarray]:
-    return [order[begin : begin + at_once] for begin in range(0, len(order), at_once)]
+def _mix(sounds: int, config: FitConfig, softest_db: float, rng: np.random.Generator) -> list[Variant]:
+    augmentation = config.augmentation
+    return [
+        mix(sounds, softest_db, augmentation, config.model.sample_rate_hz, rng) for _ in range(augmentation.variants)
+    ]
+
+
+@torch.no_grad()
+def _hear(front_end: StreamModule, sound_pa: Tensor) -> Tensor:
+    if any(True for _ in front_end.parameters()):
+        raise ConfigError(
+            f"the front-end {type(front_end).__name__} has weights, which this fit would leave as they are",
+            remedy="choose one without, such as mel",
+        )
+    return front_end(sound_pa)

@@ -59,18 +59,19 @@ def make_network(config: ModelConfig, bin_ms: float, units: int, seed: int) -> S
 
 
 def noisy_forward(
-    model: StateNet, sound_pa: Tensor, training: TrainingConfig, spectrogram_noise: float, generator: torch.Generator
+    model: StateNet, heard: Tensor, training: TrainingConfig, spectrogram_noise: float, generator: torch.Generator
 ) -> Tensor:
-    """Return the responses through the model's own stages, with noise and dropout between them.
+    """Return the responses through the model's own stages after its front-end, with noise and dropout between them.
 
     Parameters
     ----------
     model : StateNet
-    sound_pa : Tensor, shape (B, 1, samples), float32
+    heard : Tensor, shape (B, 1, F, T), float32
+        Spectrograms, as its front-end gives them.
     training : TrainingConfig
         Its two dropouts.
     spectrogram_noise : float
-        Standard deviation.
+        Standard deviation of what is added to them.
     generator : torch.Generator
 
     Returns
@@ -78,11 +79,11 @@ def noisy_forward(
     responses : Tensor, shape (B, N, T)
     """
     dropout = {"encoder_layers": training.encoder_dropout, "rnn": training.readout_dropout}
-    x = sound_pa
+    x = heard + spectrogram_noise * torch.randn(heard.shape, generator=generator) if spectrogram_noise else heard
     for name, stage in model.stages():
+        if name == "wav2spec":
+            continue
         x = stage(x)
-        if name == "wav2spec" and spectrogram_noise:
-            x = x + spectrogram_noise * torch.randn(x.shape, generator=generator)
         if share := dropout.get(name, 0.0):
             x = x * (torch.rand(x.shape, generator=generator) >= share) / (1 - share)
     return x

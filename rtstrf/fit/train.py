@@ -150,12 +150,14 @@ def _fit_network(
         model = make_network(plan.model, plan.bin_ms, plan.units, seed=0)
         model.load_state_dict(finished)
         return model.eval()
+    front_end = make_network(plan.model, plan.bin_ms, plan.units, seed=0).front_end
+    assert front_end is not None  # a recipe always names one
+    rng = np.random.default_rng((plan.seed, plan.network, 0))
     if plan.name == STUDENT and config.distillation is not None:
         progress.announce("the teachers label the student's sounds")
-        rng = np.random.default_rng((plan.seed, plan.network, 0))
-        course = courses.distilled(config, config.distillation, data.train, teachers, rng)
+        course = courses.distilled(config, config.distillation, data.train, front_end, teachers, rng)
     else:
-        course = courses.recorded(config, data.train)
+        course = courses.recorded(config, data.train, front_end, rng)
     network = NetworkFit(plan, course)
     state = run.load_state(plan.network)
     if state is not None:

@@ -89,7 +89,7 @@ class NetworkFit:
             for group in self.optimiser.param_groups:
                 group["lr"] = self.plan.training.learning_rate * self._schedule(step)
             noise = self.plan.augmentation.spectrogram_noise
-            prediction = noisy_forward(self.model, batch.sound_pa, self.plan.training, noise, generator)
+            prediction = noisy_forward(self.model, batch.heard, self.plan.training, noise, generator)
             loss = response_loss(prediction, batch.target, batch.scored, self.plan.training.loss)
             self.optimiser.zero_grad()
             loss.backward()

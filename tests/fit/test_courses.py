@@ -10,8 +10,10 @@ from rtstrf.fit.config import AugmentationConfig, FitConfig, TrainingConfig
 from rtstrf.fit.courses import distilled, excerpts, recorded, steps_per_epoch
 from rtstrf.fit.dataset import SoundsAndResponses
 from rtstrf.fit.training import response_loss
+from rtstrf.stream import Stateless
 
 HOP = 4
+BANDS = 2
 SEEDS = st.integers(0, 2**32 - 1)
 VARIED = AugmentationConfig(level_db=6.0, shift_ms=1.0)
 
@@ -25,6 +27,28 @@ def numbered(sounds: int, bins: int, units: int = 2) -> SoundsAndResponses:
     )
 
 
+class Numbers(Stateless):
+    """A front-end that hears the number of each bin, in every band."""
+
+    def apply_frames(self, x: torch.Tensor) -> torch.Tensor:
+        return x[:, :, None, ::HOP].expand(-1, -1, BANDS, -1)
+
+    def input_shape(self, streams: int, frames: int) -> tuple[int, ...]:
+        return (streams, 1, frames * HOP)
+
+
+class WithWeights(Numbers):
+    """A front-end that could be fitted."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gain = torch.nn.Parameter(torch.ones(1))
+
+
+def heard_of(data: SoundsAndResponses) -> torch.Tensor:
+    return Numbers()(data.sound_pa)
+
+
 def config(**changes: object) -> FitConfig:
     training = {"epochs": 1, "sounds_per_step": 3, "excerpt_bins": 10, "settling_bins": 4, **changes}
     return FitConfig.model_validate({"name": "m", "data": {"train": [1], "validation": [2]}, "training": training})
@@ -34,17 +58,17 @@ def config(**changes: object) -> FitConfig:
 def test_an_excerpt_of_a_sound_goes_with_the_same_excerpt_of_the_responses(seed, length, settling):
     training = TrainingConfig(epochs=1, excerpt_bins=length + settling, settling_bins=settling)
     data = numbered(3, 30)
-    batch = excerpts(data.sound_pa, data.mean_response, training, np.random.default_rng(seed))
+    batch = excerpts(heard_of(data), data.mean_response, training, np.random.default_rng(seed))
     assert batch.target.shape[-1] == min(length + settling, 30)
-    assert torch.equal(batch.sound_pa[:, 0, ::HOP], batch.target[:, 0])
-    assert torch.equal(batch.sound_pa[:, 0, HOP - 1 :: HOP], batch.target[:, 0])
+    for band in range(BANDS):
+        assert torch.equal(batch.heard[:, 0, band], batch.target[:, 0])
 
 
 @given(SEEDS)
 def test_the_bins_in_which_the_state_settles_are_not_scored_but_at_the_start_of_the_sound(seed):
     training = TrainingConfig(epochs=1, excerpt_bins=10, settling_bins=4)
     data = numbered(5, 20)
-    batch = excerpts(data.sound_pa, data.mean_response, training, np.random.default_rng(seed))
+    batch = excerpts(heard_of(data), data.mean_response, training, np.random.default_rng(seed))
     for target, scored in zip(batch.target, batch.scored, strict=True):
         at_start = target[0, 0] % 1000 == 1
         assert scored[0].tolist() == [at_start.item()] * 4 + [True] * 6
@@ -56,7 +80,7 @@ def test_every_bin_of_a_sound_is_scored_now_and_then_and_its_first_as_often_as_o
     rng = np.random.default_rng(0)
     scored = np.zeros(20)
     for _ in range(3000):
-        batch = excerpts(data.sound_pa, data.mean_response, training, rng)
+        batch = excerpts(heard_of(data), data.mean_response, training, rng)
         scored[batch.target[0, 0][batch.scored[0, 0]].long().numpy() - 1] += 1
     assert scored[0] > 0.3 * scored.max()
     assert scored.min() > 0.05 * scored.max()
@@ -64,14 +88,14 @@ def test_every_bin_of_a_sound_is_scored_now_and_then_and_its_first_as_often_as_o
 
 def test_without_excerpts_whole_sounds_are_scored_whole():
     data = numbered(2, 20)
-    batch = excerpts(data.sound_pa, data.mean_response, TrainingConfig(epochs=1), np.random.default_rng(0))
-    assert torch.equal(batch.sound_pa, data.sound_pa)
+    batch = excerpts(heard_of(data), data.mean_response, TrainingConfig(epochs=1), np.random.default_rng(0))
+    assert torch.equal(batch.heard, heard_of(data))
     assert batch.scored.all()
 
 
 def test_an_epoch_presents_every_sound_equally_often():
     data = numbered(5, 20)
-    course = recorded(config(presentations=2), data)
+    course = recorded(config(presentations=2), data, Numbers(), np.random.default_rng(1))
     batches = list(course.batches(np.random.default_rng(0)))
     assert len(batches) == course.steps == steps_per_epoch(config(presentations=2).training, 5) == 4
     presented = torch.cat([batch.target[:, 0, 0] // 1000 for batch in batches]).long()
@@ -92,13 +116,14 @@ class Echo(torch.nn.Module):
 def taught(weight: float, mixtures: int, sounds: int = 3) -> torch.Tensor:
     """Return the targets of an epoch whose teachers answer 10 and 30, shape (presentations, T)."""
     training = {"epochs": 1, "sounds_per_step": 2}
-    recipe = config().model_copy(update={"augmentation": AugmentationConfig()})
-    facts = {"teachers": [{"copies": 1}], "student": training, "weight": weight, "mixtures": mixtures, "variants": 2}
+    recipe = config().model_copy(update={"augmentation": AugmentationConfig(variants=2)})
+    facts = {"teachers": [{"copies": 1}], "student": training, "weight": weight, "mixtures": mixtures}
     recipe = FitConfig.model_validate({**recipe.model_dump(), "distillation": facts})
     assert recipe.distillation is not None
     rng = np.random.default_rng(0)
     data = numbered(sounds, 20)
-    course = distilled(recipe, recipe.distillation, data, [Echo(10.0), Echo(30.0)], rng)  # type: ignore[list-item]
+    teachers = [Echo(10.0), Echo(30.0)]
+    course = distilled(recipe, recipe.distillation, data, Numbers(), teachers, rng)  # type: ignore[arg-type]
     batches = list(course.batches(rng))
     assert len(batches) == course.steps
     return torch.cat([batch.target[:, 0] for batch in batches])
@@ -121,6 +146,23 @@ def test_mixtures_are_labelled_by_the_teachers_alone():
 def test_a_mixture_needs_two_sounds():
     with pytest.raises(ConfigError, match="mixtures of one sound"):
         taught(0.5, mixtures=1, sounds=1)
+
+
+def test_an_epoch_draws_from_all_variants_and_each_goes_with_its_own_target():
+    data = numbered(2, 20)
+    louder = config(presentations=40).model_copy(update={"augmentation": AugmentationConfig(level_db=6.0, variants=3)})
+    course = recorded(louder, data, Numbers(), np.random.default_rng(1))
+    gains = set()
+    for batch in course.batches(np.random.default_rng(0)):
+        ratio = batch.heard[:, 0, 0] / batch.target[:, 0]
+        assert torch.allclose(ratio, ratio[:, :1])  # the same bin, at another level
+        gains |= {round(gain, 4) for gain in ratio[:, 0].tolist()}
+    assert len(gains) == 6
+
+
+def test_a_front_end_with_weights_of_its_own_is_refused():
+    with pytest.raises(ConfigError, match="WithWeights has weights"):
+        recorded(config(), numbered(2, 20), WithWeights(), np.random.default_rng(0))
 
 
 @given(SEEDS)

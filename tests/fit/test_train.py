@@ -48,7 +48,7 @@ def recipe(epochs: int = 2, **changes: object) -> FitConfig:
         "data": {"layout": "folder", "train": [1, 2, 3], "validation": [4]},
         "model": MODEL,
         "training": {**TRAINING, "epochs": epochs},
-        "augmentation": {"level_db": 2.0, "shift_ms": 1.0, "spectrogram_noise": 0.1},
+        "augmentation": {"level_db": 2.0, "shift_ms": 1.0, "spectrogram_noise": 0.1, "variants": 2},
         **changes,
     }
     return FitConfig.model_validate(facts)
@@ -57,7 +57,7 @@ def recipe(epochs: int = 2, **changes: object) -> FitConfig:
 def with_teachers(epochs: int = 2) -> FitConfig:
     student = {**TRAINING, "epochs": epochs, "encoder_dropout": 0.1}
     teachers = [{"copies": 1}, {"copies": 1, "model": ADAPTED}]
-    return recipe(epochs, distillation={"teachers": teachers, "student": student, "mixtures": 2, "variants": 2})
+    return recipe(epochs, distillation={"teachers": teachers, "student": student, "mixtures": 2})
 
 
 def quiet() -> Console:
