@@ -9,20 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from rtstrf.errors import ConfigError
-from rtstrf.prefilter.decay import exponential_mean, initial_decay_state, taps_for
-from rtstrf.spectrogram.mel import hz_to_mel, mel_to_hz
+from rtstrf.prefilter.decay import exponential_mean, initial_decay_state
+from rtstrf.prefilter.time_constants import decays_for_bands
 from rtstrf.stream import State, StreamModule
-
-
-def time_constants_ms(frequency_hz: np.ndarray) -> np.ndarray:
-    """Return the adaptation time constant at a frequency: 500 - 105 log10(f), in ms (Willmore et al. 2016).
-
-    Examples
-    --------
-    >>> float(time_constants_ms(np.array([1000.0]))[0])
-    185.0
-    """
-    return 500.0 - 105.0 * np.log10(frequency_hz)
 
 
 class AdapTrans(StreamModule):
@@ -93,11 +82,12 @@ class AdapTrans(StreamModule):
         dt_ms: float,
         min_freq_hz: float = 500.0,
         max_freq_hz: float = 20000.0,
+        scale: str = "mel",
         weight: float = 0.75,
         kernel_frames: int | None = None,
         learnable: bool = True,
     ) -> AdapTrans:
-        """Build it from the time constants of mel-spaced bands.
+        """Build it from the time constants of its bands.
 
         Parameters
         ----------
@@ -107,16 +97,17 @@ class AdapTrans(StreamModule):
             Bin width.
         min_freq_hz, max_freq_hz : float
             First and last band.
+        scale : {"mel", "greenwood"}
+            How the bands are spaced in between.
         weight : float
             Initial w.
         kernel_frames : int, optional
             Taps K; by default three of the longest time constant, and the frame itself.
         learnable : bool
         """
-        low, high = hz_to_mel(min_freq_hz), hz_to_mel(max_freq_hz)
-        tau_ms = time_constants_ms(mel_to_hz(np.linspace(low, high, bands)))
-        taps = taps_for(float(tau_ms.max()), dt_ms) + 1 if kernel_frames is None else kernel_frames
-        return cls(np.exp(-dt_ms / tau_ms), weight=weight, kernel_frames=taps, learnable=learnable)
+        decay, taps = decays_for_bands(bands, dt_ms, min_freq_hz, max_freq_hz, scale)
+        taps = taps if kernel_frames is None else kernel_frames
+        return cls(decay, weight=weight, kernel_frames=taps, learnable=learnable)
 
     @classmethod
     def examples(cls) -> dict[str, Callable[[], StreamModule]]:

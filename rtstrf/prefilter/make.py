@@ -6,10 +6,15 @@ from collections.abc import Callable
 from typing import Any
 
 from rtstrf.prefilter.adaptrans import AdapTrans
+from rtstrf.prefilter.ic_adaptation import ICAdaptation
 from rtstrf.spectrogram.make import build
 from rtstrf.stream import StreamModule
 
-PREFILTERS: dict[str, Callable[..., StreamModule]] = {"adaptrans": AdapTrans.for_bands}
+PREFILTERS: dict[str, Callable[..., StreamModule]] = {
+    "adaptrans": AdapTrans.for_bands,
+    "icadaptation": ICAdaptation.for_bands,
+    "willmore": ICAdaptation.for_bands,  # deepSTRF's second name for it
+}
 
 
 def make_prefiltering(kind: str, **options: Any) -> StreamModule:
@@ -17,7 +22,7 @@ def make_prefiltering(kind: str, **options: Any) -> StreamModule:
 
     Parameters
     ----------
-    kind : {"adaptrans"}
+    kind : {"adaptrans", "icadaptation", "willmore"}
     **options
         Those of its `for_bands`, `bands` and `dt_ms` first.
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rtstrf.errors import ConfigError
-from rtstrf.prefilter.adaptrans import AdapTrans, time_constants_ms
+from rtstrf.prefilter.adaptrans import AdapTrans
 from rtstrf.prefilter.make import make_prefiltering
 from tests.support import loops
 
@@ -73,10 +73,6 @@ def test_a_rise_is_heard_by_on_and_a_fall_by_off() -> None:
     assert int(off.argmax()) == 40
     assert not on[:20].any()
     assert not off[:40].any()
-
-
-def test_time_constants_are_willmores() -> None:
-    assert time_constants_ms(np.array([500.0, 20000.0])) == pytest.approx([216.61, 48.39], abs=0.01)
 
 
 def test_bands_get_their_time_constants_and_three_of_the_longest_as_taps() -> None:
