@@ -9,16 +9,30 @@ from torch import nn
 
 from rtstrf.checkpoints.sidecar import Sidecar, Slot
 from rtstrf.errors import CheckpointError, ConfigError
-from rtstrf.models.activations import ParametricSoftplus
+from rtstrf.models.activations import ParametricDoubleExponential, ParametricSigmoid, ParametricSoftplus
+from rtstrf.models.convnet2d import ConvNet2D
+from rtstrf.models.dnet import DNet
+from rtstrf.models.kernels import make_kernel
+from rtstrf.models.linear import Linear, LinearNonlinear
 from rtstrf.models.model import AuditoryModel
+from rtstrf.models.nrf import NetworkReceptiveField
 from rtstrf.models.statenet import StateNet
 from rtstrf.prefilter.make import make_prefiltering
 from rtstrf.spectrogram.make import make_wav2spec
 
-MODEL_CLASSES: dict[str, Callable[..., AuditoryModel]] = {"StateNet": StateNet}
+MODEL_CLASSES: dict[str, Callable[..., AuditoryModel]] = {
+    "Linear": Linear,
+    "LinearNonlinear": LinearNonlinear,
+    "NetworkReceptiveField": NetworkReceptiveField,
+    "DNet": DNet,
+    "ConvNet2D": ConvNet2D,
+    "StateNet": StateNet,
+}
 
 ACTIVATIONS: dict[str, Callable[..., nn.Module]] = {
     "parametric_softplus": ParametricSoftplus,
+    "parametric_sigmoid": ParametricSigmoid,
+    "parametric_double_exponential": ParametricDoubleExponential,
     "softplus": nn.Softplus,
     "relu": nn.ReLU,
     "sigmoid": nn.Sigmoid,
@@ -42,8 +56,11 @@ def build_model(model_class: str, options: dict[str, Any], sidecar: Sidecar) -> 
             f"model class {model_class!r} is not one that rtstrf streams", remedy=f"one of {', '.join(MODEL_CLASSES)}"
         )
     try:
+        # Not every model has receptive fields, so only one that is named is handed over.
+        kernel = {"kernel": make_kernel(sidecar.kernel.kind, **sidecar.kernel.options)} if sidecar.kernel else {}
         return MODEL_CLASSES[model_class](
             **{name: value for name, value in options.items() if name not in SLOTS},
+            **kernel,
             wav2spec=make_wav2spec(sidecar.wav2spec.kind, **sidecar.wav2spec.options) if sidecar.wav2spec else None,
             prefiltering=(
                 make_prefiltering(sidecar.prefiltering.kind, **sidecar.prefiltering.options)

@@ -7,6 +7,7 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import safetensors.torch
 
@@ -38,12 +39,8 @@ def save_model(folder: str | Path, model: AuditoryModel, sidecar: Sidecar, *, ov
     if target.exists() and not overwrite:
         raise CheckpointError(f"{target} exists", remedy="choose another folder, or allow it to be overwritten")
     # An argument that a module fills is absent from config.json, as deepSTRF writes it; a default one is null.
-    empty = {
-        "output_activation": sidecar.output_activation,
-        "prefiltering": sidecar.prefiltering,
-        "wav2spec": sidecar.wav2spec,
-    }
-    config = {**model.options, **{name: None for name, slot in empty.items() if slot is None}}
+    empty = {name: None for name in model.config_slots if getattr(sidecar, name) is None}
+    config: dict[str, Any] = {**model.options, **empty}
     config["_model_class"] = type(model).__name__
     weights = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
     try:

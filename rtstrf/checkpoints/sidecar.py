@@ -54,7 +54,7 @@ class Sidecar:
         The clock; a bin is a whole hop.
     hz_per_response : float
         Firing rate of a response of 1 (see `rtstrf.rates`).
-    wav2spec, prefiltering, output_activation : Slot or None
+    wav2spec, prefiltering, output_activation, kernel : Slot or None
         What fills the model's slots; None leaves one at its default.
     units : tuple of Unit
         One for each neuron, in the order of the model's outputs.
@@ -75,6 +75,7 @@ class Sidecar:
     units: tuple[Unit, ...]
     citation: tuple[str, ...] = ()
     provenance: dict[str, Any] = field(default_factory=dict)
+    kernel: Slot | None = None
 
     def to_json(self) -> str:
         """Return the text of the file."""
@@ -107,8 +108,8 @@ class Sidecar:
             told += [f"has unknown {', '.join(unknown)}"] if unknown else []
             raise CheckpointError(f"{where} {' and '.join(told)}", remedy=f"its keys: format, {', '.join(known)}")
         try:
-            for slot in ("wav2spec", "prefiltering", "output_activation"):
-                facts[slot] = Slot(**facts[slot]) if facts[slot] is not None else None
+            for slot in ("wav2spec", "prefiltering", "output_activation", "kernel"):
+                facts[slot] = Slot(**facts[slot]) if facts.get(slot) is not None else None
             facts["units"] = tuple(Unit(**unit) for unit in facts["units"])
             facts["citation"] = tuple(facts.get("citation", ()))
             for name in ("sample_rate_hz", "hop_samples"):

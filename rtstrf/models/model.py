@@ -21,7 +21,12 @@ class AuditoryModel(Chain):
         The constructor's JSON-serialisable arguments, as a checkpoint's config.json keeps them.
     out_neurons : int
         Units N.
+    config_slots : tuple of str
+        The constructor's arguments that take modules, among those that deepSTRF's constructor has too: one left empty
+        stands as null in config.json, and another would keep deepSTRF from reading it.
     """
+
+    config_slots: tuple[str, ...] = ("output_activation", "prefiltering", "wav2spec")
 
     def __init__(
         self,

@@ -81,7 +81,7 @@ class MelSpectrogram(StreamModule):
     win_ms : float
         Length of the symmetric Hann window, at least one bin.
     f_min_hz, f_max_hz : float
-        Edges of the bank; the upper one is brought down to Nyquist.
+        Edges of the bank; the upper one is brought down to Nyquist, which None stands for.
     magnitude : {"amplitude", "power"}
     compression : {"log", "cubic", "log1p", "none"}
         ``log``: log(max(E, log_floor)), or log(E + log_offset) where an offset is given.
@@ -121,7 +121,7 @@ class MelSpectrogram(StreamModule):
         n_mels: int = 34,
         win_ms: float = 10.0,
         f_min_hz: float = 500.0,
-        f_max_hz: float = 22627.0,
+        f_max_hz: float | None = 22627.0,
         magnitude: str = "amplitude",
         compression: str = "log",
         log_floor: float = 1e-4,
@@ -153,7 +153,7 @@ class MelSpectrogram(StreamModule):
         self.log_offset = log_offset
         self.mel_scale = mel_scale
         self.f_min_hz = f_min_hz
-        self.f_max_hz = min(f_max_hz, rate_hz / 2)
+        self.f_max_hz = rate_hz / 2 if f_max_hz is None else min(f_max_hz, rate_hz / 2)
         n_bins = self.win // 2 + 1
         truth = np.arange(n_bins) * rate_hz / self.win
         labels = np.linspace(0, rate_hz // 2, n_bins) if deepstrf_bins else truth

@@ -20,22 +20,39 @@ from rtstrf.checkpoints.build import MODEL_CLASSES
 from rtstrf.checkpoints.load import load_model
 from rtstrf.checkpoints.sidecar import FILE_NAME, Sidecar, Slot, Unit
 from rtstrf.models.statenet import CELLS
-from rtstrf.prefilter.adaptrans import AdapTrans, time_constants_ms
+from rtstrf.prefilter.adaptrans import AdapTrans
+from rtstrf.prefilter.ic_adaptation import ICAdaptation
 from rtstrf.prefilter.make import make_prefiltering
-from rtstrf.spectrogram.make import make_wav2spec
+from rtstrf.prefilter.time_constants import time_constants_ms
+from rtstrf.spectrogram.make import FRONT_ENDS, make_wav2spec
 from rtstrf.spectrogram.mel import hz_to_mel, mel_to_hz
 from rtstrf.stream import StreamModule
 
 FOLDER = Path(__file__).resolve().parents[2].parent / "shared" / "golden"
 
-MEL_WORDS = {"audio_fs": "rate_hz", "dt_ms": "bin_ms", "f_min": "f_min_hz", "f_max": "f_max_hz"}
-ADAPTRANS_WORDS = {
+# deepSTRF's words for what we name otherwise.
+FRONT_END_WORDS = {"audio_fs": "rate_hz", "dt_ms": "bin_ms", "f_min": "f_min_hz", "f_max": "f_max_hz"}
+PREFILTER_WORDS = {
     "n_frequency_bands": "bands",
     "dt": "dt_ms",
     "min_freq": "min_freq_hz",
     "max_freq": "max_freq_hz",
     "init_w": "weight",
 }
+ACTIVATION_WORDS = {"num_features": "units", "non_negative_output": "non_negative"}
+KERNEL_WORDS = {"F": "bands", "T": "frames", "C_in": "channels_in", "C_out": "channels_out"}
+ACTIVATION_KINDS = {
+    "ParametricSoftplus": "parametric_softplus",
+    "ParametricSigmoid": "parametric_sigmoid",
+    "ParametricDoubleExponential": "parametric_double_exponential",
+    "nn.Softplus": "softplus",
+    "nn.ReLU": "relu",
+    "nn.Sigmoid": "sigmoid",
+    "nn.Identity": "identity",
+}
+KERNEL_KINDS = {"ParametricSTRF": "dcls", "SeparableSTRF": "separable"}
+# Its defects, which its weights were fitted with.
+DEEPSTRF_DEFECTS: dict[str, dict[str, Any]] = {"mel": {"deepstrf_bins": True}, "gammatone": {"time_reversed": True}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,17 +94,13 @@ def cases() -> list[Case]:
 def can_build(facts: dict[str, Any]) -> bool:
     """Tell whether every part that a case names has been written yet."""
     args = facts.get("init_kwargs") or {}
-    if facts.get("kernel") or facts.get("output_activation"):
-        return False
     if facts["kind"] == "model":
         if facts["model_class"] not in MODEL_CLASSES:
             return False
         if facts["model_class"] == "StateNet" and args.get("rnn_type", "GRU") not in CELLS:
             return False
-    front_end, prefilter = facts.get("wav2spec"), facts.get("prefiltering")
-    if front_end and front_end["args"]["kind"] != "mel":
-        return False
-    return not prefilter or prefilter["factory"] == "AdapTrans" or prefilter["args"]["kind"] == "adaptrans"
+    front_end = facts.get("wav2spec")
+    return not front_end or front_end["args"]["kind"] in FRONT_ENDS
 
 
 def build_case(case: Case, scratch: Path) -> StreamModule:
@@ -96,31 +109,54 @@ def build_case(case: Case, scratch: Path) -> StreamModule:
     if case.facts["kind"] == "model":
         return _load_with_sidecar(case, front_end, prefilter, scratch)
     if case.facts["kind"] == "wav2spec":
-        stage = make_wav2spec("mel", **mel_options(front_end["args"]))
+        slot = front_end_slot(front_end["args"])
+        stage = make_wav2spec(slot.kind, **slot.options)
     elif prefilter["factory"] == "AdapTrans":
         args = prefilter["args"]
         stage = AdapTrans(args["init_a_vals"], kernel_frames=args.get("kernel_size", 2))
+    elif prefilter["factory"] == "ICAdaptation":
+        args = prefilter["args"]
+        stage = ICAdaptation(args["init_a_vals"], kernel_frames=args.get("kernel_size", 2))
     else:
-        stage = make_prefiltering("adaptrans", **adaptrans_options(prefilter["args"]))
+        slot = prefilter_slot(prefilter["args"])
+        stage = make_prefiltering(slot.kind, **slot.options)
     stage.load_state_dict(safetensors.torch.load_file(case.folder / "ckpt" / "model.safetensors"))
     return stage.eval()
 
 
-def mel_options(args: dict[str, Any]) -> dict[str, Any]:
-    """Return our options for deepSTRF's arguments of a mel spectrogram, its roundings included."""
-    options = {MEL_WORDS.get(name, name): value for name, value in args.items() if name != "kind"}
-    if options.get("f_max_hz", 0.0) is None:
-        options["f_max_hz"] = args["audio_fs"] / 2
-    return {**options, "deepstrf_bins": True, "hop_samples": round(args["audio_fs"] * args["dt_ms"] / 1000)}
+def in_our_words(args: dict[str, Any], words: dict[str, str]) -> dict[str, Any]:
+    """Return arguments under our names for them."""
+    return {words.get(name, name): value for name, value in args.items() if name != "kind"}
 
 
-def adaptrans_options(args: dict[str, Any]) -> dict[str, Any]:
-    """Return our options for deepSTRF's arguments of AdapTrans: it counts three time constants in ms as frames."""
-    options = {ADAPTRANS_WORDS.get(name, name): value for name, value in args.items() if name != "kind"}
+def front_end_slot(args: dict[str, Any]) -> Slot:
+    """Return what stands in a sidecar for deepSTRF's arguments of a front-end, its roundings included."""
+    options = in_our_words(args, FRONT_END_WORDS)
+    options["hop_samples"] = max(1, round(args["audio_fs"] * args["dt_ms"] / 1000))
+    return Slot(args["kind"], {**options, **DEEPSTRF_DEFECTS.get(args["kind"], {})})
+
+
+def prefilter_slot(args: dict[str, Any]) -> Slot:
+    """Return what stands in a sidecar for deepSTRF's arguments: it counts three time constants in ms as frames."""
+    options = in_our_words(args, PREFILTER_WORDS)
+    frozen = args["kind"] != "adaptrans"
+    dropped = {"learnable", "weight"} if frozen else set()
     edges_hz = np.array([args.get("min_freq", 500.0), args.get("max_freq", 20000.0)])
     lowest_hz = mel_to_hz(np.linspace(*hz_to_mel(edges_hz), args["n_frequency_bands"])[0])
-    taps = round(3 * float(time_constants_ms(lowest_hz))) + 1
-    return {**options, "kernel_frames": taps}
+    options["kernel_frames"] = round(3 * float(time_constants_ms(lowest_hz))) + 1
+    return Slot(args["kind"], {name: value for name, value in options.items() if name not in dropped})
+
+
+def activation_slot(activation: dict[str, Any]) -> Slot:
+    """Return what stands in a sidecar for an activation; the number of units comes from the model."""
+    options = in_our_words(activation["args"], ACTIVATION_WORDS)
+    options.pop("units", None)
+    return Slot(ACTIVATION_KINDS[activation["class"]], options)
+
+
+def kernel_slot(kernel: dict[str, Any]) -> Slot:
+    """Return what stands in a sidecar for a kernel."""
+    return Slot(KERNEL_KINDS[kernel["class"]], in_our_words(kernel["args"], KERNEL_WORDS))
 
 
 def _load_with_sidecar(
@@ -129,18 +165,20 @@ def _load_with_sidecar(
     """Load deepSTRF's own folder through our loader, with the sidecar that it lacks beside it."""
     folder = scratch / case.name
     shutil.copytree(case.folder / "ckpt", folder)
-    mel = front_end and mel_options(front_end["args"])
-    rate_hz, hop = (mel["rate_hz"], mel["hop_samples"]) if mel else (48000, 240)
+    ear = front_end_slot(front_end["args"]) if front_end else None
+    rate_hz, hop = (ear.options["rate_hz"], ear.options["hop_samples"]) if ear else (48000, 240)
+    activation, kernel = case.facts.get("output_activation"), case.facts.get("kernel")
     sidecar = Sidecar(
         name=case.name,
         sample_rate_hz=rate_hz,
         hop_samples=hop,
         bin_ms=1000 * hop / rate_hz,
         hz_per_response=1.0,
-        wav2spec=Slot("mel", mel) if mel else None,
-        prefiltering=Slot("adaptrans", adaptrans_options(prefilter["args"])) if prefilter else None,
-        output_activation=None,
+        wav2spec=ear,
+        prefiltering=prefilter_slot(prefilter["args"]) if prefilter else None,
+        output_activation=activation_slot(activation) if activation else None,
         units=tuple(Unit(str(n)) for n in range(case.facts["output_shape"][1])),
+        kernel=kernel_slot(kernel) if kernel else None,
     )
     (folder / FILE_NAME).write_text(sidecar.to_json(), encoding="utf-8")
     return load_model(folder).model
