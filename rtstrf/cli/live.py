@@ -22,6 +22,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides",
         help="override a key of the configuration; may be repeated (docs/configuration.md lists them)",
     )  # fmt: skip
+    parser.add_argument(
+        "--insecure-lan", action="store_true", help="allow endpoints that other machines can reach, open to anybody"
+    )
     parser.add_argument("--view", action="store_true", help="open the display with it")
     parser.add_argument("--quiet", action="store_true", help="print nothing but errors")
 
@@ -31,7 +34,8 @@ def run(args: argparse.Namespace) -> int:
     from rtstrf.engine.engine import Engine
     from rtstrf.engine.process import on_signals, real_time_process
 
-    config = live_config(args.config, args.source, args.overrides)
+    overrides = [*args.overrides, *(["wire.insecure_lan=true"] if args.insecure_lan else [])]
+    config = live_config(args.config, args.source, overrides)
     engine = Engine(config)
     display = None
     with real_time_process(config.engine.threads), on_signals(engine.request_stop):

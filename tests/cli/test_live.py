@@ -144,6 +144,15 @@ def test_a_port_in_use_is_named(rtstrf: Command, processes: list[subprocess.Pope
     assert_refused(outcome, data.rsplit(":", 1)[1])
 
 
+def test_other_machines_are_let_in_only_when_it_is_spelled_out(processes: list[subprocess.Popen]) -> None:
+    command = [sys.executable, "-m", "rtstrf", "live", "--source", "silence", "--insecure-lan"]
+    command += sets("wire.data=tcp://0.0.0.0:0", "wire.control=tcp://127.0.0.1:0")
+    process = subprocess.Popen(command, stderr=subprocess.PIPE)
+    processes.append(process)
+    assert process.stderr is not None
+    assert b"rates on tcp://0.0.0.0:" in process.stderr.readline()
+
+
 def test_a_file_with_a_nan_ends_with_the_place_it_is_at(rtstrf: Command, tmp_path: Path) -> None:
     samples = noise(48000)
     samples[30000] = np.nan
