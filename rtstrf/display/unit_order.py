@@ -13,6 +13,8 @@ from rtstrf.errors import ConfigError
 ORDERS = ("auto", "depth", "frequency", "model")
 """``auto`` is depth where every unit has one, else best frequency, else the order of the model."""
 
+LONGEST_ID = 10
+
 
 @dataclass(frozen=True, slots=True)
 class UnitOrder:
@@ -100,23 +102,34 @@ def default_units(units: Sequence[Unit], n_units: int, count: int = 3) -> list[i
     return [int(part[part.size // 2]) for part in thirds]
 
 
-def unit_text(units: Sequence[Unit], unit: int) -> str:
+def unit_text(units: Sequence[Unit], unit: int, *, full: bool = False) -> str:
     """Return the name of a unit with what is known of its place.
+
+    A long identifier, such as the path of a recording, is left out unless asked for; the number of the unit is its
+    column in the rates.
+
+    Parameters
+    ----------
+    units : sequence of Unit
+    unit : int
+    full : bool, optional
 
     Examples
     --------
     >>> unit_text([Unit("u7", depth_um=450.0)], 0)
     'u7, 450 µm'
+    >>> unit_text([Unit("recording57/P01-cluster3", depth_um=450.0)], 0)
+    'unit 0, 450 µm'
     """
     if unit >= len(units):
         return f"unit {unit}"
     told = units[unit]
-    name = f"unit {told.id}" if told.id.isdigit() else told.id
+    name = f"unit {unit}" if len(told.id) > LONGEST_ID else f"unit {told.id}" if told.id.isdigit() else told.id
     if np.isfinite(told.depth_um):
-        return f"{name}, {told.depth_um:.0f} µm"
-    if np.isfinite(told.best_frequency_hz):
-        return f"{name}, {told.best_frequency_hz / 1000:.1f} kHz"
-    return name
+        name += f", {told.depth_um:.0f} µm".replace("-", "−")
+    elif np.isfinite(told.best_frequency_hz):
+        name += f", {told.best_frequency_hz / 1000:.1f} kHz"
+    return f"{name} ({told.id[:40]})" if full and told.id not in name else name
 
 
 def _known(units: Sequence[Unit], key: str) -> bool:
@@ -127,8 +140,8 @@ def _depth_ticks(depth_um: np.ndarray) -> list[tuple[float, str]]:
     """Return ticks where the rows, deepest first, pass round depths."""
     step = 200.0 if np.ptp(depth_um) > 500 else 100.0 if np.ptp(depth_um) > 200 else 50.0
     marks = np.arange(np.ceil(depth_um.min() / step), np.floor(depth_um.max() / step) + 1) * step
-    rows = [int(np.searchsorted(-depth_um, -mark)) for mark in marks]
-    return _spaced([(float(row), f"{mark:.0f}") for row, mark in zip(rows, marks, strict=True)], len(depth_um))
+    ticks = [(float(np.searchsorted(-depth_um, -mark)), f"{mark:.0f}".replace("-", "−")) for mark in marks]
+    return _spaced(ticks, len(depth_um))
 
 
 def _frequency_ticks(best_hz: np.ndarray) -> list[tuple[float, str]]:

@@ -60,3 +60,6 @@ def test_a_unit_is_named_with_its_place():
     assert unit_text([Unit("12", depth_um=350.0)], 0) == "unit 12, 350 µm"
     assert unit_text([Unit("u", best_frequency_hz=2500.0)], 0) == "u, 2.5 kHz"
     assert unit_text([], 4) == "unit 4"
+    long = [Unit("recording57/P01-cluster3", depth_um=-50.0)]
+    assert unit_text(long, 0) == "unit 0, −50 µm"
+    assert unit_text(long, 0, full=True) == "unit 0, −50 µm (recording57/P01-cluster3)"

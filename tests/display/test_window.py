@@ -272,6 +272,14 @@ def test_all_plots_begin_and_end_at_the_same_pixel(make_window, stream, clock):
     assert len(edges) == 1
 
 
+def test_the_label_of_every_axis_is_in_the_middle_of_its_plot(make_window, stream, clock):
+    window = fed(make_window, stream, clock)
+    for panel in window.picture.panels:
+        label = panel.plot.getAxis("left").label
+        middle = label.mapRectToScene(label.boundingRect()).center().y()
+        assert abs(middle - panel.plot.vb.sceneBoundingRect().center().y()) < 8
+
+
 def test_a_new_run_is_shown_from_its_first_bin(make_window, stream, clock):
     window = fed(make_window, stream, clock)
     press(window, "Space")

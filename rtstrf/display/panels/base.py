@@ -84,7 +84,9 @@ class PanelItem(ABC):
 
     def set_label(self, text: str) -> None:
         """Set the label of the vertical axis."""
-        self.plot.getAxis("left").setLabel(text, color=style.MUTED)
+        axis = self.plot.getAxis("left")
+        axis.setLabel(text, color=style.MUTED)
+        axis.resizeEvent(None)  # PyQtGraph centres a label only when the axis is resized
 
     @abstractmethod
     def show(self, history: History, view: View) -> None:

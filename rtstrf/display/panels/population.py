@@ -83,7 +83,7 @@ class PopulationPanel(ImagePanel):
         if unit is None or ring is None or unit >= ring.channels:
             return ""
         rate_hz = ring.read(bin_index, bin_index + 1)[0, unit]
-        told = unit_text(self._units, unit)
+        told = unit_text(self._units, unit, full=True)
         return told if np.isnan(rate_hz) else f"{told}   {rate_hz:.1f} Hz"
 
 
