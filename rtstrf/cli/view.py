@@ -11,7 +11,7 @@ EXAMPLE = """\
   rtstrf view --terminal"""
 
 DEFAULT_ENDPOINT = "tcp://127.0.0.1:5590"
-ORDERS = ("auto", "depth", "best_frequency", "model")
+ORDERS = ("auto", "depth", "frequency", "model")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -181,7 +181,9 @@ class Health:
         recent_ns = now_ns - int(RECENT_S * 1e9)
         lost = sum(missed for t_ns, missed in self._lost_recently if t_ns >= recent_ns)
         if self._overloaded_ns is not None and self._overloaded_ns >= recent_ns:
-            return "caution", "overloaded: computing takes longer than the sound lasts"
+            ago_s = (now_ns - self._overloaded_ns) / 1e9
+            when = "overloaded" if ago_s < 1 else f"overloaded {ago_s:.0f} s ago"
+            return "caution", f"{when}: sound waited to be computed"
         if lost:
             return "caution", f"{lost} message{'s' if lost > 1 else ''} lost in the last {RECENT_S:.0f} s"
         if self._xruns_ns is not None and self._xruns_ns >= recent_ns:
