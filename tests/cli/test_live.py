@@ -14,7 +14,8 @@ import pytest
 
 from rtstrf.wire.client import Client
 from tests.support.command import Command, assert_refused
-from tests.support.live import FREE_PORTS, noise, of_kind, receive, write_wav
+from tests.support.live import FREE_PORTS, noise, of_kind, receive
+from tests.support.sounds import write_sound
 
 
 @pytest.fixture
@@ -59,7 +60,7 @@ def test_a_signal_ends_the_session_cleanly(processes: list[subprocess.Popen], nu
 
 
 def test_the_end_of_a_file_ends_the_session(processes: list[subprocess.Popen], tmp_path: Path) -> None:
-    path = write_wav(tmp_path / "n.wav", noise(24000))
+    path = write_sound(tmp_path / "n.wav", noise(24000), 48000)
     process, *_ = start(processes, "--source", "file", "--set", f"source.path={path}")
     _, told = process.communicate(timeout=30)
     assert process.returncode == 0
@@ -84,7 +85,7 @@ def test_the_stream_can_be_started_and_ended_by_a_client(processes: list[subproc
 
 
 def test_listening_prints_lines_of_json_to_the_end(processes: list[subprocess.Popen], tmp_path: Path) -> None:
-    path = write_wav(tmp_path / "n.wav", noise(48000))
+    path = write_sound(tmp_path / "n.wav", noise(48000), 48000)
     keys = sets(f"source.path={path}", "engine.autostart=false")
     process, data, control = start(processes, "--source", "file", *keys)
     command = [sys.executable, "-m", "rtstrf", "listen", data, "--json"]
@@ -156,6 +157,6 @@ def test_other_machines_are_let_in_only_when_it_is_spelled_out(processes: list[s
 def test_a_file_with_a_nan_ends_with_the_place_it_is_at(rtstrf: Command, tmp_path: Path) -> None:
     samples = noise(48000)
     samples[30000] = np.nan
-    path = write_wav(tmp_path / "bad.wav", samples)
+    path = write_sound(tmp_path / "bad.wav", samples, 48000)
     outcome = rtstrf("live", "--quiet", "--source", "file", "--set", f"source.path={path}", *sets(*FREE_PORTS))
     assert_refused(outcome, "bad.wav", "30000")

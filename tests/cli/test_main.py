@@ -10,7 +10,8 @@ import pytest
 
 from rtstrf.cli.main import COMMANDS, main, make_parser
 from rtstrf.version import __version__
-from tests.support.live import noise, write_wav
+from tests.support.live import noise
+from tests.support.sounds import write_sound
 
 
 def python(code: str) -> subprocess.CompletedProcess[str]:
@@ -78,7 +79,7 @@ def test_the_parser_of_all_commands_loads_no_heavy_library() -> None:
 
 @pytest.mark.parametrize("module", ["zmq", "soundfile", "pyqtgraph", "matplotlib"])
 def test_a_missing_library_is_one_message_that_names_the_extra(module: str, tmp_path: Path) -> None:
-    sound = write_wav(tmp_path / "n.wav", noise(4800))
+    sound = write_sound(tmp_path / "n.wav", noise(4800), 48000)
     words = {
         "zmq": ["listen"],
         "soundfile": ["replay", str(sound)],

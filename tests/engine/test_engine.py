@@ -29,8 +29,8 @@ from tests.support.live import (
     of_kind,
     receive,
     session,
-    write_wav,
 )
+from tests.support.sounds import write_sound
 
 MODEL = "statenet-gru-ns1"
 
@@ -44,7 +44,7 @@ def offline(samples: np.ndarray, rate_hz: int = 48000) -> np.ndarray:
 @pytest.mark.parametrize("rate_hz", [48000, 44100, 16000])
 def test_a_client_receives_exactly_what_a_replay_computes(tmp_path: Path, rate_hz: int) -> None:
     samples = noise(rate_hz)
-    path = write_wav(tmp_path / "noise.wav", samples, rate_hz)
+    path = write_sound(tmp_path / "noise.wav", samples, rate_hz)
     keys = ("source.kind=file", f"source.path={path}", "engine.block_samples=173")
     with session(*keys, topics=("rates", "spectrogram", "level")) as (_, client):
         client.request("start")

@@ -16,8 +16,9 @@ import soundfile
 from rtstrf.checkpoints.load import load_model
 from rtstrf.pipeline import Pipeline
 from rtstrf.sound.file import FileSource
-from tests.support.live import noise, write_wav
+from tests.support.live import noise
 from tests.support.pulse import DEVICE, missing_programs, virtual_sound_card
+from tests.support.sounds import write_sound
 
 pytestmark = [
     pytest.mark.audio,
@@ -35,7 +36,7 @@ def free_ports() -> tuple[int, int]:
 def test_a_client_receives_what_a_replay_of_the_captured_sound_gives(
     tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    played = write_wav(tmp_path / "played.wav", 0.3 * np.tanh(3 * noise(3 * 48000)))
+    played = write_sound(tmp_path / "played.wav", 0.3 * np.tanh(3 * noise(3 * 48000)), 48000)
     kept, received = tmp_path / "kept.wav", tmp_path / "received.npz"
     data, control = (f"tcp://127.0.0.1:{port}" for port in free_ports())
     live = [sys.executable, "-m", "rtstrf", "live", "--source", "microphone", "--set", f"source.device={DEVICE}"]

@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 
 import numpy as np
 
@@ -111,11 +110,3 @@ class ScriptedSource(Source):
 def noise(samples: int, seed: int = 0) -> np.ndarray:
     """Return white noise of 0.1 Pa, float32."""
     return (0.1 * np.random.default_rng(seed).standard_normal(samples)).astype(np.float32)
-
-
-def write_wav(path: Path, samples: np.ndarray, rate_hz: int = 48000) -> Path:
-    """Write a float WAV in pascals."""
-    import soundfile
-
-    soundfile.write(path, samples, rate_hz, subtype="FLOAT")
-    return path
