@@ -12,11 +12,13 @@ from rtstrf.errors import CheckpointError, ConfigError
 from rtstrf.models.activations import ParametricDoubleExponential, ParametricSigmoid, ParametricSoftplus
 from rtstrf.models.convnet2d import ConvNet2D
 from rtstrf.models.dnet import DNet
+from rtstrf.models.icnet import ICNet
 from rtstrf.models.kernels import make_kernel
 from rtstrf.models.linear import Linear, LinearNonlinear
 from rtstrf.models.model import AuditoryModel
 from rtstrf.models.nrf import NetworkReceptiveField
 from rtstrf.models.statenet import StateNet
+from rtstrf.models.transformer import Transformer
 from rtstrf.prefilter.make import make_prefiltering
 from rtstrf.spectrogram.make import make_wav2spec
 
@@ -27,6 +29,8 @@ MODEL_CLASSES: dict[str, Callable[..., AuditoryModel]] = {
     "DNet": DNet,
     "ConvNet2D": ConvNet2D,
     "StateNet": StateNet,
+    "Transformer": Transformer,
+    "ICNet": ICNet,
 }
 
 ACTIVATIONS: dict[str, Callable[..., nn.Module]] = {
@@ -56,23 +60,29 @@ def build_model(model_class: str, options: dict[str, Any], sidecar: Sidecar) -> 
             f"model class {model_class!r} is not one that rtstrf streams", remedy=f"one of {', '.join(MODEL_CLASSES)}"
         )
     try:
-        # Not every model has receptive fields, so only one that is named is handed over.
-        kernel = {"kernel": make_kernel(sidecar.kernel.kind, **sidecar.kernel.options)} if sidecar.kernel else {}
+        # Not every model has every slot, so only those that are named are handed over.
         return MODEL_CLASSES[model_class](
             **{name: value for name, value in options.items() if name not in SLOTS},
-            **kernel,
-            wav2spec=make_wav2spec(sidecar.wav2spec.kind, **sidecar.wav2spec.options) if sidecar.wav2spec else None,
-            prefiltering=(
-                make_prefiltering(sidecar.prefiltering.kind, **sidecar.prefiltering.options)
-                if sidecar.prefiltering
-                else None
-            ),
-            output_activation=make_activation(sidecar.output_activation, int(options.get("out_neurons", 1))),
+            **sidecar.core,
+            **make_slots(sidecar, int(options.get("out_neurons", 1))),
         )
     except (TypeError, ConfigError) as error:
         raise CheckpointError(
             f"the options of {model_class} do not fit: {error}", remedy="correct config.json or stream.json"
         ) from error
+
+
+def make_slots(sidecar: Sidecar, units: int) -> dict[str, nn.Module]:
+    """Build the modules that a sidecar names, by the constructor's names for them."""
+    made: dict[str, nn.Module] = {}
+    if sidecar.wav2spec:
+        made["wav2spec"] = make_wav2spec(sidecar.wav2spec.kind, **sidecar.wav2spec.options)
+    if sidecar.prefiltering:
+        made["prefiltering"] = make_prefiltering(sidecar.prefiltering.kind, **sidecar.prefiltering.options)
+    if sidecar.kernel:
+        made["kernel"] = make_kernel(sidecar.kernel.kind, **sidecar.kernel.options)
+    activation = make_activation(sidecar.output_activation, units)
+    return made if activation is None else {**made, "output_activation": activation}
 
 
 def make_activation(slot: Slot | None, units: int) -> nn.Module | None:

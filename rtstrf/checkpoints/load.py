@@ -13,7 +13,7 @@ import safetensors.torch
 import torch
 
 from rtstrf.checkpoints.build import build_model
-from rtstrf.checkpoints.sidecar import Sidecar
+from rtstrf.checkpoints.sidecar import FILE_NAME, Sidecar
 from rtstrf.errors import CheckpointError
 from rtstrf.models.model import AuditoryModel
 from rtstrf.stream import StreamModule
@@ -91,18 +91,45 @@ def load_model(name_or_folder: str | Path) -> LoadedModel:
     folder = find_model(name_or_folder)
     config = read_config(folder / CONFIG_NAME)
     sidecar = Sidecar.read(folder)
-    model_class = config.pop("_model_class")
-    model = build_model(model_class, config, sidecar)
     weights, sha256 = read_weights(folder / WEIGHTS_NAME)
-    fill(model, weights, folder)
+    return LoadedModel(assemble(config, weights, sidecar, folder), sidecar, sha256)
+
+
+def assemble(config: dict[str, Any], weights: dict[str, torch.Tensor], sidecar: Sidecar, where: Path) -> AuditoryModel:
+    """Build the model that a checkpoint's parts describe, with its weights, in evaluation mode.
+
+    Parameters
+    ----------
+    config : dict
+        As of `read_config`.
+    weights : dict of Tensor
+    sidecar : Sidecar
+    where : Path
+        The folder they are from, for errors.
+
+    Raises
+    ------
+    CheckpointError
+        If they are incomplete or contradict one another.
+    """
+    model_class = config["_model_class"]
+    model = build_model(model_class, {name: value for name, value in config.items() if name != "_model_class"}, sidecar)
+    fill(model, weights, where)
+    unsaid = [name for name in model.config_slots if name not in config and getattr(sidecar, name) is None]
+    if unsaid:
+        raise CheckpointError(
+            f"{where}: config.json leaves out {', '.join(unsaid)}, as deepSTRF does where a module was given, and the "
+            "sidecar does not say which",
+            remedy=f"name it in {FILE_NAME}, or import the folder again with the option that names it",
+        )
     if len(sidecar.units) != model.out_neurons:
         raise CheckpointError(
-            f"{folder}: the sidecar lists {len(sidecar.units)} units, the model has {model.out_neurons}",
+            f"{where}: the sidecar lists {len(sidecar.units)} units, the model has {model.out_neurons}",
             remedy="list each unit once, in the order of the model's outputs",
         )
     if model.front_end is not None:
-        check_clock(model.front_end, sidecar, folder)
-    return LoadedModel(model.eval(), sidecar, sha256)
+        check_clock(model.front_end, sidecar, where)
+    return model.eval()
 
 
 def check_clock(front_end: StreamModule, sidecar: Sidecar, folder: Path) -> None:
@@ -155,7 +182,7 @@ def read_weights(path: Path) -> tuple[dict[str, torch.Tensor], str]:
 
 def fill(model: AuditoryModel, weights: dict[str, torch.Tensor], folder: Path) -> None:
     """Put weights into a model, or list every key that is missing, superfluous or of another shape."""
-    wanted = model.state_dict()
+    wanted, weights = model.state_dict(), model.weights_from(weights)
     problems = [f"missing {key} {tuple(wanted[key].shape)}" for key in wanted if key not in weights]
     problems += [f"unexpected {key} {tuple(weights[key].shape)}" for key in weights if key not in wanted]
     problems += [

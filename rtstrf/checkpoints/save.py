@@ -42,7 +42,7 @@ def save_model(folder: str | Path, model: AuditoryModel, sidecar: Sidecar, *, ov
     empty = {name: None for name in model.config_slots if getattr(sidecar, name) is None}
     config: dict[str, Any] = {**model.options, **empty}
     config["_model_class"] = type(model).__name__
-    weights = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
+    weights = model.weights_to_save()
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         fresh = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))

@@ -56,6 +56,9 @@ class Sidecar:
         Firing rate of a response of 1 (see `rtstrf.rates`).
     wav2spec, prefiltering, output_activation, kernel : Slot or None
         What fills the model's slots; None leaves one at its default.
+    core : dict
+        Arguments of the model's constructor that deepSTRF's does not have, such as `max_frames` of a Transformer: in
+        config.json they would keep deepSTRF from reading it.
     units : tuple of Unit
         One for each neuron, in the order of the model's outputs.
     citation : tuple of str
@@ -76,6 +79,7 @@ class Sidecar:
     citation: tuple[str, ...] = ()
     provenance: dict[str, Any] = field(default_factory=dict)
     kernel: Slot | None = None
+    core: dict[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> str:
         """Return the text of the file."""
@@ -112,6 +116,7 @@ class Sidecar:
                 facts[slot] = Slot(**facts[slot]) if facts.get(slot) is not None else None
             facts["units"] = tuple(Unit(**unit) for unit in facts["units"])
             facts["citation"] = tuple(facts.get("citation", ()))
+            facts["core"] = dict(facts.get("core", {}))
             for name in ("sample_rate_hz", "hop_samples"):
                 facts[name] = _whole(facts[name])
             for name in ("bin_ms", "hz_per_response"):

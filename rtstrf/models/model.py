@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from torch import Tensor
+
 from rtstrf.stream import Chain, Identity, StreamModule
 
 
@@ -55,3 +57,11 @@ class AuditoryModel(Chain):
     def core_stages(self) -> dict[str, StreamModule]:
         """Return the stages after the prefilter, in order."""
         return {name: stage for name, stage in self.stages() if name not in ("wav2spec", "prefiltering")}
+
+    def weights_to_save(self) -> dict[str, Tensor]:
+        """Return the weights as a checkpoint holds them: on the host, by their keys."""
+        return {key: value.detach().cpu().contiguous() for key, value in self.state_dict().items()}
+
+    def weights_from(self, weights: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Return a checkpoint's weights by the keys of this model, where the two differ."""
+        return weights
