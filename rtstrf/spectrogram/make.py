@@ -7,10 +7,20 @@ from collections.abc import Callable
 from typing import Any
 
 from rtstrf.errors import ConfigError
+from rtstrf.spectrogram.gammatone import Gammatone
+from rtstrf.spectrogram.gammatonegram import Gammatonegram
+from rtstrf.spectrogram.leaf import Leaf
 from rtstrf.spectrogram.mel import MelSpectrogram
+from rtstrf.spectrogram.sincnet import SincNet
 from rtstrf.stream import StreamModule
 
-FRONT_ENDS: dict[str, Callable[..., StreamModule]] = {"mel": MelSpectrogram}
+FRONT_ENDS: dict[str, Callable[..., StreamModule]] = {
+    "mel": MelSpectrogram,
+    "gammatone": Gammatone,
+    "gammatonegram": Gammatonegram,
+    "sincnet": SincNet,
+    "leaf": Leaf,
+}
 
 
 def make_wav2spec(kind: str, **options: Any) -> StreamModule:
@@ -18,7 +28,7 @@ def make_wav2spec(kind: str, **options: Any) -> StreamModule:
 
     Parameters
     ----------
-    kind : {"mel"}
+    kind : {"mel", "gammatone", "gammatonegram", "sincnet", "leaf"}
     **options
         Those of its class, `rate_hz` and `bin_ms` first.
 
