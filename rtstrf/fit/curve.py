@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ def draw_learning_curve(log: list[dict[str, Any]], path: Path) -> None:
         epochs = [line["epoch"] for line in lines]
         single = {"student": 2.5, "model": 2.5}.get(name, 1.0)  # the network that is kept stands out
         panels[0].plot(epochs, [line["loss"] for line in lines], label=name, linewidth=single)
-        panels[1].plot(epochs, [line["validation_cc_norm"] for line in lines], label=name, linewidth=single)
+        panels[1].plot(epochs, [line["validation_cc_norm"] or math.nan for line in lines], label=name, linewidth=single)
     for panel, label in zip(panels, ("training loss", "validation cc_norm, mean over units"), strict=True):
         panel.set_xlabel("epoch")
         panel.set_ylabel(label)

@@ -56,8 +56,12 @@ class FitProgress:
         """Show a line of the log."""
         text = (
             f"{line['network']}  epoch {line['epoch']}/{epochs}  loss {line['loss']:.4f}  "
-            f"validation cc {line['validation_cc']:.4f}  cc_norm {line['validation_cc_norm']:.4f}"
+            f"validation cc {_show(line['validation_cc'])}  cc_norm {_show(line['validation_cc_norm'])}"
         )
         self._progress.update(self._task, advance=steps, description=text)
         if line["epoch"] % PRINT_EVERY_EPOCHS == 0 or line["epoch"] == epochs:
             self._console.print(text)
+
+
+def _show(score: float | None) -> str:
+    return "unknown" if score is None else f"{score:.4f}"

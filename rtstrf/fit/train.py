@@ -1,6 +1,6 @@
 """The whole fit: recordings in, a checkpoint that streams out. Read `fit` first.
 
-With teachers, several networks that differ in their seeds alone are fitted to the recordings, and then one more, the
+With teachers, several networks of different seeds and make are fitted to the recordings, and then one more, the
 student, to the recordings and to what the teachers predict on average. The student is the model; it keeps most of what
 averaging several networks gains, at the cost of one.
 """
@@ -30,6 +30,7 @@ from rtstrf.fit.training import NetworkFit, Plan
 from rtstrf.fit.tuning import best_frequencies_hz
 from rtstrf.models.statenet import StateNet
 from rtstrf.rates import hz_per_response
+from rtstrf.spectrogram.make import make_wav2spec
 from rtstrf.version import __version__
 
 STUDENT = "student"
@@ -104,15 +105,27 @@ def fit(
                 models.append(_fit_network(plan, config, data, run, models, progress))
         if len(models) > 1:
             taught = np.mean([_predict(model, data) for model in models[:-1]], axis=0)
-            console.print(f"the teachers' mean: validation cc_norm {np.nanmean(data.validation.scores(taught)[1]):.4f}")
+            console.print(f"the teachers' mean: validation cc_norm {mean_score(data.validation.scores(taught)[1])}")
         model = models[-1]
         cc, cc_norm = data.validation.scores(_predict(model, data))
         folder = run.path / config.name
         save_model(folder, model, _sidecar(config, data, model, cc, cc_norm), overwrite=True)
         draw_learning_curve(run.log(), run.path / "learning_curve.png")
-    console.print(f"validation: cc {np.nanmean(cc):.4f}, cc_norm {np.nanmean(cc_norm):.4f} (mean over {len(cc)} units)")
+    console.print(f"validation: cc {mean_score(cc)}, cc_norm {mean_score(cc_norm)} (mean over {len(cc)} units)")
     console.print(f"model: {folder}")
     return FitResult(folder, cc, cc_norm)
+
+
+def mean_score(scores: np.ndarray, digits: int = 4) -> float | None:
+    """Return the mean over the units that can be scored, rounded; None where none can.
+
+    Examples
+    --------
+    >>> mean_score(np.array([0.5, np.nan, 0.7])), mean_score(np.array([np.nan]))
+    (0.6, None)
+    """
+    known = scores[~np.isnan(scores)]
+    return round(float(known.mean()), digits) if len(known) else None
 
 
 def network_plans(config: FitConfig, data: FitData) -> list[Plan]:
@@ -150,8 +163,8 @@ def _fit_network(
         model = make_network(plan.model, plan.bin_ms, plan.units, seed=0)
         model.load_state_dict(finished)
         return model.eval()
-    front_end = make_network(plan.model, plan.bin_ms, plan.units, seed=0).front_end
-    assert front_end is not None  # a recipe always names one
+    slot = fill_slots(plan.model, plan.bin_ms).wav2spec
+    front_end = make_wav2spec(slot.kind, **slot.options)
     rng = np.random.default_rng((plan.seed, plan.network, 0))
     if plan.name == STUDENT and config.distillation is not None:
         progress.announce("the teachers label the student's sounds")
@@ -171,8 +184,8 @@ def _fit_network(
             "network": plan.name,
             "epoch": network.epoch,
             "loss": round(loss, 6),
-            "validation_cc": round(float(np.nanmean(cc)), 5),
-            "validation_cc_norm": round(float(np.nanmean(cc_norm)), 5),
+            "validation_cc": mean_score(cc, digits=5),
+            "validation_cc_norm": mean_score(cc_norm, digits=5),
         }
         run.add_to_log(line)
         run.save_state(network.state())
@@ -209,8 +222,8 @@ def _sidecar(config: FitConfig, data: FitData, model: StateNet, cc: np.ndarray, 
             "recipe": config.model_dump(mode="json"),
             "data_sha256": data.sha256(),
             "validation_sounds": config.data.validation,
-            "validation_cc": round(float(np.nanmean(cc)), 4),
-            "validation_cc_norm": round(float(np.nanmean(cc_norm)), 4),
+            "validation_cc": mean_score(cc),
+            "validation_cc_norm": mean_score(cc_norm),
             "best_frequency": "band whose brief rise, during natural sound, excites the unit most (rtstrf.fit.tuning)",
         },
     )

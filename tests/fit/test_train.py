@@ -249,6 +249,24 @@ def test_the_release_of_ns1_is_fitted_alike(release, tmp_path):
     assert any("1005113" in entry for entry in sidecar.citation)
 
 
+def test_units_that_never_fire_are_fitted_but_not_scored(tmp_path):
+    write_own(tmp_path / "own")
+    with np.load(tmp_path / "own" / "recordings.npz") as table:
+        facts = dict(table)
+    facts["counts"][0] = 0
+    np.savez(tmp_path / "own" / "recordings.npz", **facts)
+    result = fit(recipe(epochs=1), tmp_path / "own", tmp_path / "run", console=quiet())
+    assert np.isnan(result.cc_norm).tolist() == [True, False, False]
+    sidecar = load_model(result.folder).sidecar
+    assert sidecar.units[0].cc_norm is None
+    assert sidecar.provenance["validation_cc_norm"] == pytest.approx(np.nanmean(result.cc_norm), abs=5e-5)
+    facts["counts"][:] = 0
+    np.savez(tmp_path / "own" / "recordings.npz", **facts)
+    silent = fit(recipe(epochs=1), tmp_path / "own", tmp_path / "silent", console=quiet())
+    assert load_model(silent.folder).sidecar.provenance["validation_cc_norm"] is None
+    assert json.loads((tmp_path / "silent" / "log.jsonl").read_text())["validation_cc_norm"] is None
+
+
 def test_progress_shows_epoch_loss_and_scores(own, tmp_path):
     console = quiet()
     fit(recipe(epochs=1), own, tmp_path / "run", console=console)
