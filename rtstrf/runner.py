@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from rtstrf.errors import ConfigError, StreamError
+from rtstrf.models.derived import fix_derived
 from rtstrf.stream import State, StreamModule, from_leaves, leaves, per_stream, select, size_bytes, tree_map, where
 
 SNAPSHOT_FORMAT = "rtstrf-state/1"
@@ -64,6 +65,7 @@ class StepRunner:
         self.module = copy.deepcopy(module).to(device=device, dtype=dtype).eval().requires_grad_(False)
         self.lanes = lanes
         self.dtype = dtype
+        fix_derived(self.module)  # the copy is the runner's own: its weights stay as they are
         with torch.inference_mode():
             self._initial = self.module.initial_state(lanes)
             self._state = tree_map(torch.clone, self._initial)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
+from rtstrf.models.derived import Derived
 from rtstrf.stream import Stateless, StreamModule
 
 
@@ -48,6 +49,7 @@ class ParametricSoftplus(Stateless):
         self._raw_beta = nn.Parameter(inverse_softplus(torch.full((units,), float(beta))))
         raw = torch.full((units,), float(baseline))
         self._raw_b = nn.Parameter(inverse_softplus(raw) if non_negative else raw)
+        self._columns = Derived(ParametricSoftplus.columns)
 
     @classmethod
     def examples(cls) -> dict[str, Callable[[], StreamModule]]:
@@ -56,10 +58,14 @@ class ParametricSoftplus(Stateless):
     def input_shape(self, streams: int, frames: int) -> tuple[int, ...]:
         return (streams, len(self._raw_b), frames)
 
-    def apply_frames(self, x: Tensor) -> Tensor:
-        beta = softplus(self._raw_beta).unsqueeze(-1)  # (N, 1)
+    def columns(self) -> tuple[Tensor, Tensor]:
+        """Return beta and b as (N, 1), to meet (B, N, T)."""
         baseline = softplus(self._raw_b) if self.non_negative else self._raw_b
-        return softplus(beta * x) / beta + baseline.unsqueeze(-1)
+        return softplus(self._raw_beta).unsqueeze(-1), baseline.unsqueeze(-1)
+
+    def apply_frames(self, x: Tensor) -> Tensor:
+        beta, baseline = self._columns(self)
+        return softplus(beta * x) / beta + baseline
 
 
 class ParametricSigmoid(Stateless):

@@ -20,7 +20,7 @@ class Derived:
     Parameters
     ----------
     compute : callable
-        Takes the module, returns tensors in any arrangement.
+        Takes the module that has this as an attribute, returns tensors in any arrangement.
 
     Notes
     -----
@@ -43,9 +43,12 @@ class Derived:
     def __init__(self, compute: Callable[[Any], Any]) -> None:
         self._compute = compute
         self._kept: tuple[Any, Any] | None = None
+        self._fixed: Any = None
 
     def __call__(self, module: nn.Module) -> Any:
         """Return the result for the module's weights as they are now."""
+        if self._fixed is not None:
+            return self._fixed
         weights = [*module.parameters(), *module.buffers()]
         if torch.is_grad_enabled() and any(weight.requires_grad for weight in weights):
             return self._compute(module)
@@ -61,5 +64,18 @@ class Derived:
     def __deepcopy__(self, memo: dict[int, Any]) -> Derived:
         return Derived(self._compute)  # of another module: the addresses would not match
 
+    def fix(self, module: nn.Module) -> None:
+        """Compute the result for good: from now on nobody looks whether a weight has changed."""
+        with torch.inference_mode(False), torch.no_grad():
+            self._fixed = self._compute(module)
+
     def __getstate__(self) -> dict[str, Any]:
-        return {"_compute": self._compute, "_kept": None}
+        return {"_compute": self._compute, "_kept": None, "_fixed": None}
+
+
+def fix_derived(module: nn.Module) -> None:
+    """Compute all that follows from a module's weights, for good: only where nothing will change them any more."""
+    for part in module.modules():
+        for value in vars(part).values():
+            if isinstance(value, Derived):
+                value.fix(part)

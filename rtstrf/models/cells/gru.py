@@ -67,10 +67,10 @@ class GRU(StreamModule):
         if x.shape[-1] == 1:
             from_input = linear(x.squeeze(-1), self.weight_ih_l0, self.bias_ih_l0)  # (B, 3H)
             from_state = linear(h, self.weight_hh_l0, self.bias_hh_l0)
-            gates = torch.sigmoid(from_input[:, : 2 * self.hidden] + from_state[:, : 2 * self.hidden])
-            reset, update = gates.chunk(2, dim=1)
-            new = torch.tanh(from_input[:, 2 * self.hidden :] + reset * from_state[:, 2 * self.hidden :])
-            h = new + update * (h - new)
+            split = 2 * h.shape[1]
+            reset, update = torch.sigmoid(from_input[:, :split] + from_state[:, :split]).chunk(2, dim=1)
+            new = torch.tanh(torch.addcmul(from_input[:, split:], reset, from_state[:, split:]))
+            h = torch.lerp(new, h, update)
             return h.unsqueeze(-1).clone(), {"h": h}
         weights: list[Tensor] = [self.weight_ih_l0, self.weight_hh_l0, self.bias_ih_l0, self.bias_hh_l0]
         frames_first = x.transpose(1, 2).contiguous()  # (B, inputs, T) -> (B, T, inputs)

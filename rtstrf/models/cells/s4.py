@@ -121,8 +121,8 @@ class S4(StreamModule):
             raise ConfigError(f"{states} states of S4", remedy="an even number: they come in conjugate pairs")
         self.layer = SSM(hidden, states)
         self.output_linear = nn.Sequential(nn.Linear(hidden, 2 * hidden))
-        self._discrete = Derived(SSMKernel.discrete)
-        self._chunk = Derived(SSMKernel.chunk)
+        self._discrete = Derived(lambda cell: cell.layer.kernel.discrete())
+        self._chunk = Derived(lambda cell: cell.layer.kernel.chunk())
 
     @classmethod
     def examples(cls) -> dict[str, Callable[[], StreamModule]]:
@@ -141,16 +141,16 @@ class S4(StreamModule):
         return {"s": self.layer.D.new_zeros(streams, self.hidden, pairs, 2, dtype=torch.float64)}
 
     def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
-        kernel, frames = self.layer.kernel, x.shape[-1]
+        frames = x.shape[-1]
         u = x.double()
         s = torch.view_as_complex(state["s"])  # (B, H, N / 2)
         parts = []
         whole = frames - frames % CHUNK_FRAMES
         if whole:
-            y, s = self._chunk(kernel).run(u[..., :whole], s)
+            y, s = self._chunk(self).run(u[..., :whole], s)
             parts.append(y)
         if frames > whole:
-            y, s = self._discrete(kernel).run(u[..., whole:], s)
+            y, s = self._discrete(self).run(u[..., whole:], s)
             parts.append(y)
         y = (torch.cat(parts, dim=-1) + self.layer.D.double().T * u).to(x.dtype)  # (B, H, T)
         mixed = glu(self.output_linear(gelu(y.transpose(1, 2))), dim=-1)  # (B, T, 2H) -> (B, T, H)
