@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from rtstrf.errors import ConfigError
-from rtstrf.prefilter.decay import exponential_mean, initial_decay_state
+from rtstrf.models.derived import Derived
+from rtstrf.prefilter.decay import TruncatedDecay, exponential_mean, initial_decay_state
 from rtstrf.prefilter.time_constants import decays_for_bands
 from rtstrf.stream import State, StreamModule
 
@@ -74,6 +75,13 @@ class AdapTrans(StreamModule):
             else:
                 self.register_buffer(name, value)
 
+        self._derived = Derived(lambda stage: stage.derived())
+
+    def derived(self) -> tuple[TruncatedDecay, Tensor]:
+        """Return what the parameters stand for: the decays of both channels, and w of shape (F, 1)."""
+        decay = 1 / (1 + torch.stack([self.d_on, self.d_off]).double().square())  # (2, F)
+        return TruncatedDecay.of(decay, self.kernel_frames - 1), (1 / (1 + self.p.square())).unsqueeze(-1)
+
     @classmethod
     def for_bands(
         cls,
@@ -131,9 +139,8 @@ class AdapTrans(StreamModule):
 
     def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         x = x.squeeze(1)  # (B, 1, F, T) -> (B, F, T)
-        decay = 1 / (1 + torch.stack([self.d_on, self.d_off]).double().square())  # (2, F)
-        mean, state = exponential_mean(x, decay, self.kernel_frames - 1, state)  # (B, 2, F, T)
-        weight = (1 / (1 + self.p.square())).unsqueeze(-1)  # (F, 1)
+        past, weight = self._derived(self)
+        mean, state = exponential_mean(x, past, state)  # (B, 2, F, T)
         on = torch.relu(x - weight * mean[:, 0])
         off = torch.relu(mean[:, 1] - weight * x)
         return torch.stack([on, off], dim=1), state  # (B, 2, F, T)

@@ -13,6 +13,8 @@ should cancel does not. Without the delay line it would be another filter (5 % o
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
@@ -32,17 +34,44 @@ def initial_decay_state(streams: int, channels: int, bands: int, taps: int, like
     }
 
 
-def exponential_mean(x: Tensor, decay: Tensor, taps: int, state: State) -> tuple[Tensor, State]:
+@dataclass(frozen=True, slots=True)
+class TruncatedDecay:
+    """How much of the past counts, and what follows from that alone.
+
+    Attributes
+    ----------
+    decay : Tensor, shape (C, F), float64
+        Decay a per frame of each channel and band, in (0, 1].
+    taps : int
+        Frames n of the past that count.
+    total : Tensor, shape (C, F), float64
+        Their weights' sum.
+    beyond : Tensor, shape (C, F), float64
+        a^n, the weight at which a frame falls out of the window.
+    """
+
+    decay: Tensor
+    taps: int
+    total: Tensor
+    beyond: Tensor
+
+    @classmethod
+    def of(cls, decay: Tensor, taps: int) -> TruncatedDecay:
+        """Return it for decays, shape (C, F), float64."""
+        # By addition, so that it also holds at a = 1.
+        total = decay.unsqueeze(-1).pow(torch.arange(taps, device=decay.device)).sum(-1)
+        return cls(decay, taps, total, decay.pow(taps))
+
+
+def exponential_mean(x: Tensor, past: TruncatedDecay, state: State) -> tuple[Tensor, State]:
     """Return the mean of the past that each channel remembers, for every frame.
 
     Parameters
     ----------
     x : Tensor, shape (B, F, T), float
         Frames.
-    decay : Tensor, shape (C, F), float64
-        Decay a per frame of each channel and band, in (0, 1].
-    taps : int
-        Frames n of the past that count.
+    past : TruncatedDecay
+        Of C channels and F bands.
     state : dict
         ``line`` (B, F, n) in the dtype of x, ``sum`` (B, C, F) float64, ``started`` (B,) bool.
 
@@ -53,18 +82,17 @@ def exponential_mean(x: Tensor, decay: Tensor, taps: int, state: State) -> tuple
     state : dict
     """
     frames = x.shape[-1]
-    total = geometric_sum(decay, taps)  # (C, F)
     first = x[..., :1]  # (B, F, 1)
     started = state["started"]
     line = torch.where(per_stream(started, state["line"]), state["line"], first)
-    fresh = first.squeeze(-1).double().unsqueeze(1) * total  # (B, 1, F) * (C, F) -> (B, C, F)
+    fresh = first.squeeze(-1).double().unsqueeze(1) * past.total  # (B, 1, F) * (C, F) -> (B, C, F)
     running = torch.where(per_stream(started, state["sum"]), state["sum"], fresh)
 
     line = torch.cat([line, x], dim=-1)  # (B, F, n + T)
-    leaving = line[..., :frames].double().unsqueeze(1) * decay.pow(taps).unsqueeze(-1)  # -> (B, C, F, T)
+    leaving = line[..., :frames].double().unsqueeze(1) * past.beyond.unsqueeze(-1)  # -> (B, C, F, T)
     change = x.double().unsqueeze(1) - leaving  # what enters and what falls out, (B, C, F, T)
-    sums = decayed_sums(torch.cat([running.unsqueeze(-1), change], dim=-1), decay)  # (B, C, F, T + 1)
-    mean = sums[..., :frames] / total.unsqueeze(-1)  # (B, C, F, T)
+    sums = decayed_sums(torch.cat([running.unsqueeze(-1), change], dim=-1), past.decay)  # (B, C, F, T + 1)
+    mean = sums[..., :frames] / past.total.unsqueeze(-1)  # (B, C, F, T)
     new_state = {
         "line": line[..., frames:].clone(),
         "sum": sums[..., frames].clone(),
@@ -87,17 +115,11 @@ def decayed_sums(terms: Tensor, decay: Tensor) -> Tensor:
     -------
     sums : Tensor, shape (B, C, F, T), float64
     """
-    shift = 1
+    shift, weight = 1, decay.unsqueeze(-1)
     while shift < terms.shape[-1]:
-        carried = decay.pow(shift).unsqueeze(-1) * terms[..., :-shift]
-        terms = torch.cat([terms[..., :shift], terms[..., shift:] + carried], dim=-1)
-        shift *= 2
+        terms = torch.cat([terms[..., :shift], terms[..., shift:] + weight * terms[..., :-shift]], dim=-1)
+        shift, weight = 2 * shift, weight.square()
     return terms
-
-
-def geometric_sum(decay: Tensor, taps: int) -> Tensor:
-    """Return sum_{i<n} a^i, by addition, so that it also holds at a = 1."""
-    return decay.unsqueeze(-1).pow(torch.arange(taps, device=decay.device)).sum(-1)
 
 
 def taps_for(tau_ms: float, bin_ms: float) -> int:

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from rtstrf.errors import ConfigError
-from rtstrf.prefilter.decay import exponential_mean, initial_decay_state
+from rtstrf.models.derived import Derived
+from rtstrf.prefilter.decay import TruncatedDecay, exponential_mean, initial_decay_state
 from rtstrf.prefilter.time_constants import decays_for_bands
 from rtstrf.stream import State, StreamModule
 
@@ -67,6 +68,7 @@ class ICAdaptation(StreamModule):
             )
         self.kernel_frames = kernel_frames
         self.register_buffer("a", a)
+        self._past = Derived(lambda stage: TruncatedDecay.of(stage.a.double().unsqueeze(0), stage.kernel_frames - 1))
 
     @classmethod
     def for_bands(
@@ -112,8 +114,7 @@ class ICAdaptation(StreamModule):
         return initial_decay_state(streams, 1, len(self.a), self.kernel_frames - 1, self.a)
 
     def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
-        decay = self.a.double().unsqueeze(0)  # (1, F)
-        mean, state = exponential_mean(x.squeeze(1), decay, self.kernel_frames - 1, state)  # (B, 1, F, T)
+        mean, state = exponential_mean(x.squeeze(1), self._past(self), state)  # (B, 1, F, T)
         above = x - mean
         # In steady sound the two are equal but for the last bit, on which neither value nor gradient may hang.
         equal = above.abs() <= ROUNDING * x.abs()

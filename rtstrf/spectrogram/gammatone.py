@@ -185,10 +185,7 @@ class Gammatone(AudioRateFrontEnd):
         if self.compression == "pcen":
             rate = torch.full_like(self._fc, self.pcen_s, dtype=torch.float64)
             mean, new["mean"] = smoothed(energy, rate, state["mean"])
-            alpha, delta, root = (
-                torch.full_like(self._fc, value) for value in (self.pcen_alpha, self.pcen_delta, self.pcen_r)
-            )
-            return normalised(energy, mean, alpha, delta, root, self.pcen_eps), new
+            return normalised(energy, mean, self.pcen_alpha, self.pcen_delta, self.pcen_r, self.pcen_eps), new
         if self.compression == "log":
             return energy.clamp_min(self.log_floor).log(), new
         return power_of(energy, 1 / 3) if self.compression == "cuberoot" else energy, new

@@ -165,6 +165,6 @@ class Leaf(AudioRateFrontEnd):
         lengths = torch.sqrt(real.square() + imaginary.square() + 1e-9)  # (B, F, samples)
         energy, new["envelope"] = pooled(lengths, state["envelope"], weights, self.hop)  # -> (B, F, T)
         mean, new["mean"] = smoothed(energy, torch.sigmoid(self.pcen_s_logit.double()), state["mean"])
-        root = softplus(self.pcen_root_raw).clamp_min(1e-3)
-        alpha, delta = softplus(self.pcen_alpha_raw), softplus(self.pcen_delta_raw)
+        alpha, delta = softplus(self.pcen_alpha_raw).unsqueeze(-1), softplus(self.pcen_delta_raw).unsqueeze(-1)
+        root = softplus(self.pcen_root_raw).clamp_min(1e-3).unsqueeze(-1)  # (F, 1)
         return normalised(energy, mean, alpha, delta, root, PCEN_EPS), new

@@ -30,10 +30,11 @@ def smoothed(energy: Tensor, rate: Tensor, before: Tensor) -> tuple[Tensor, Tens
     return sums[..., 1:].to(energy.dtype), sums[..., -1].clone()
 
 
-def normalised(energy: Tensor, mean: Tensor, alpha: Tensor, delta: Tensor, root: Tensor, eps: float) -> Tensor:
-    """Return (E / (eps + M)^alpha + delta)^root - delta^root, the parameters of shape (F,).
+def normalised(
+    energy: Tensor, mean: Tensor, alpha: Tensor | float, delta: Tensor | float, root: Tensor | float, eps: float
+) -> Tensor:
+    """Return (E / (eps + M)^alpha + delta)^root - delta^root; the parameters are numbers, or of shape (F, 1).
 
     Source: Wang et al. 2017, doi 10.1109/ICASSP.2017.7953242.
     """
-    alpha, delta, root = (parameter.unsqueeze(-1) for parameter in (alpha, delta, root))  # (F, 1)
-    return (energy / (eps + mean).pow(alpha) + delta).pow(root) - delta.pow(root)
+    return (energy / (eps + mean).pow(alpha) + delta).pow(root) - delta**root
