@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import io
+import keyword
 import os
 import signal
 import sys
@@ -16,7 +17,7 @@ from rtstrf.errors import UserError
 from rtstrf.version import __version__
 
 # In the order a newcomer meets them.
-COMMANDS = ("demo", "live", "view", "listen", "replay", "verify", "fit", "models", "devices", "doctor")
+COMMANDS = ("demo", "live", "view", "listen", "replay", "verify", "fit", "import", "models", "devices", "doctor")
 
 EXIT_USER_ERROR = 2
 
@@ -58,6 +59,11 @@ def ended_by_sigterm() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
+def module_of(command: str) -> str:
+    """Return the dotted name of a command's module; a word of Python's own has an underscore behind it."""
+    return f"rtstrf.cli.{command}_" if keyword.iskeyword(command) else f"rtstrf.cli.{command}"
+
+
 def make_parser() -> argparse.ArgumentParser:
     """Build the parser of all commands; no heavy library is imported for it."""
     parser = argparse.ArgumentParser(
@@ -68,7 +74,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"rtstrf {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name in COMMANDS:
-        module = importlib.import_module(f"rtstrf.cli.{name}")
+        module = importlib.import_module(module_of(name))
         command = commands.add_parser(
             name,
             help=module.HELP,

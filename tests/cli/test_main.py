@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from rtstrf.cli.main import COMMANDS, main, make_parser
+from rtstrf.cli.main import COMMANDS, main, make_parser, module_of
 from rtstrf.version import __version__
 from tests.support.live import noise
 from tests.support.sounds import write_sound
@@ -33,7 +33,7 @@ def test_the_examples_in_the_help_are_understood(command: str) -> None:
     import importlib
     import shlex
 
-    examples = importlib.import_module(f"rtstrf.cli.{command}").EXAMPLE.splitlines()
+    examples = importlib.import_module(module_of(command)).EXAMPLE.splitlines()
     assert examples
     for line in examples:
         words = shlex.split(line.split(" > ")[0].split("|")[-1])

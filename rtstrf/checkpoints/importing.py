@@ -1,0 +1,273 @@
+"""A deepSTRF checkpoint becomes one that streams: its weights and config as they are, and the sidecar they lack.
+
+What keys, shapes and config tell is inferred. What they do not tell must be given, because each of these facts loads
+silently when it is wrong: the taps of a prefilter, the compression of a front-end, an activation without weights.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rtstrf.checkpoints import deepstrf, infer
+from rtstrf.checkpoints.build import ACTIVATIONS
+from rtstrf.checkpoints.load import CONFIG_NAME, WEIGHTS_NAME, assemble, read_config, read_weights
+from rtstrf.checkpoints.save import save_model
+from rtstrf.checkpoints.sidecar import Sidecar, Slot
+from rtstrf.errors import CheckpointError, ConfigError
+from rtstrf.spectrogram.make import FRONT_ENDS, make_wav2spec
+from rtstrf.version import __version__
+
+DEFAULTS = "defaults"
+FIXED_FILTERS = {f"wav2spec.{name}" for name in ("_mel_fb", "_window", "_kernels", "_fc", "a_coeffs", "gain")}
+FILTER_TOLERANCE = 1e-3  # of the largest; they may have been computed in float32
+RECEPTIVE_FIELDS = ("Linear", "LinearNonlinear", "NetworkReceptiveField", "DNet")
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What the user says of a checkpoint; None where nothing was said.
+
+    Attributes
+    ----------
+    name : str
+        Of the model, as it is listed afterwards.
+    hz_per_response : float
+        Firing rate of a response of 1.
+    sample_rate_hz : int
+        Of the sound.
+    bin_ms : float
+    wav2spec : str
+        ``defaults`` or a kind, then KEY=VALUE in deepSTRF's words, separated by commas.
+    prefilter_taps : int
+        K, the current frame included.
+    activation : str
+        A name of `rtstrf.checkpoints.build.ACTIVATIONS`, then KEY=VALUE in deepSTRF's words.
+    max_frames : int
+        Bound of an unlimited context.
+    deepstrf_positions : bool
+        Positions of a Transformer in deepSTRF's precision.
+    """
+
+    name: str | None = None
+    hz_per_response: float | None = None
+    sample_rate_hz: int | None = None
+    bin_ms: float | None = None
+    wav2spec: str | None = None
+    prefilter_taps: int | None = None
+    activation: str | None = None
+    max_frames: int | None = None
+    deepstrf_positions: bool = False
+
+
+def import_checkpoint(folder: Path, out: Path, given: Given, *, overwrite: bool = False) -> Sidecar:
+    """Write a folder that streams from one that deepSTRF wrote.
+
+    Parameters
+    ----------
+    folder : Path
+        With ``config.json`` and ``model.safetensors``.
+    out : Path
+        Appears whole or not at all.
+    given : Given
+    overwrite : bool
+        Replace `out` if it exists.
+
+    Returns
+    -------
+    sidecar : Sidecar
+        As written.
+
+    Raises
+    ------
+    CheckpointError
+        If a fact is missing (all of them are listed, each with the option that supplies it), or facts, weights and
+        config contradict one another.
+    ConfigError
+        If an option cannot be read.
+    """
+    check_numbers(given)
+    config = read_config(folder / CONFIG_NAME)
+    weights, sha256 = read_weights(folder / WEIGHTS_NAME)
+    config.setdefault("out_neurons", infer.units(weights))  # deepSTRF drops a number that is numpy's
+    missing = missing_facts(config, weights, given)
+    if missing:
+        listed = "".join(f"\n  - {fact}: {option}" for fact, option in missing.items())
+        options = " ".join(option.split(" (")[0] for option in missing.values())
+        raise CheckpointError(
+            f"{folder} does not say all that a stream needs. Missing:{listed}",
+            remedy=f"add to the command: {options}",
+        )
+    sidecar = describe(folder, config, weights, given)
+    sidecar = dataclasses.replace(
+        sidecar,
+        provenance={"imported_from": folder.name, "weights_sha256": sha256, "imported_by": f"rtstrf {__version__}"},
+    )
+    fresh = fresh_front_end(sidecar)
+    check_ear(fresh, weights)
+    model = assemble(completed(config, sidecar), {**fresh, **weights}, sidecar, folder)
+    save_model(out, model, sidecar, overwrite=overwrite)
+    return sidecar
+
+
+def check_numbers(given: Given) -> None:
+    """Raise ConfigError if a number that was given cannot be what it stands for."""
+    for option in ("hz_per_response", "sample_rate_hz", "bin_ms", "max_frames"):
+        value = getattr(given, option)
+        if value is not None and not 0 < value < math.inf:
+            raise ConfigError(f"{option.replace('_', ' ')} {value}", remedy="give a number above 0")
+
+
+def missing_facts(config: dict[str, Any], weights: infer.Weights, given: Given) -> dict[str, str]:
+    """Return each fact that neither the checkpoint nor the user tells, with the option that supplies it."""
+    missing = {}
+    hears = config["_model_class"] == "ICNet"
+    ear = infer.front_end(weights, given.sample_rate_hz)
+    if (ear or given.wav2spec is not None) and given.sample_rate_hz is None:
+        missing["the sample rate of the sound (audio_fs)"] = "--sample-rate HZ"
+    if not hears and given.bin_ms is None:
+        missing["the width of a bin (dt_ms)"] = "--bin-ms MS"
+    if ear and given.wav2spec is None:
+        missing[f"the options of the {ear.kind} front-end beside {', '.join(ear.options)}"] = (
+            "--wav2spec KEY=VALUE,... (deepSTRF's arguments that were not its defaults, or: defaults)"
+        )
+    if infer.prefilter(weights) and given.prefilter_taps is None:
+        missing["the taps K of the prefilter"] = (
+            "--prefilter-taps K (kernel_size of AdapTrans and ICAdaptation; 651 of make_prefiltering from 500 Hz)"
+        )
+    if "output_activation" not in config and not hears and given.activation is None:
+        seen = infer.activation(weights)
+        of = f", a {seen.kind} by its weights, and whether it is kept non-negative" if seen else ""
+        example = seen.kind if seen else "NAME"
+        missing[f"the output activation{of}"] = f"--activation {example} (one of {', '.join(ACTIVATIONS)})"
+    if config["_model_class"] == "Transformer" and (config.get("context_window") or 0) < 1 and given.max_frames is None:
+        missing["a bound for its unlimited context"] = "--max-frames N (12000 is a minute at 5 ms)"
+    if given.hz_per_response is None:
+        missing["the firing rate of a response of 1"] = (
+            "--hz-per-response HZ (1000 / bin_ms if responses are spikes in a bin, 1 if they are hertz)"
+        )
+    return missing
+
+
+def describe(folder: Path, config: dict[str, Any], weights: infer.Weights, given: Given) -> Sidecar:
+    """Return the sidecar that checkpoint and user together tell, once nothing is missing."""
+    seen = infer.prefilter(weights)
+    prefiltering = None
+    if seen is not None:
+        facts = {"bands": seen.options["n_frequency_bands"], "dt_ms": given.bin_ms}
+        prefiltering = Slot(seen.kind, {**facts, "kernel_frames": given.prefilter_taps})
+    elif given.prefilter_taps is not None:
+        raise ConfigError(
+            f"--prefilter-taps {given.prefilter_taps}", remedy="leave it out: the weights hold no prefilter"
+        )
+    kernel = None
+    if config["_model_class"] in RECEPTIVE_FIELDS:
+        field = infer.kernel(weights, config.get("n_frequency_bands", 34), config.get("temporal_window_size", 9))
+        kernel = deepstrf.kernel_slot(field.kind, field.options) if field else None
+    sidecar = deepstrf.make_sidecar(
+        given.name or folder.resolve().name,
+        config,
+        int(config["out_neurons"] or 1),
+        wav2spec=ear_of(weights, given),
+        prefiltering=prefiltering,
+        output_activation=activation_of(weights, given),
+        kernel=kernel,
+        bin_ms=given.bin_ms,
+        hz_per_response=float(given.hz_per_response or 0.0),
+        max_frames=given.max_frames,
+    )
+    if given.deepstrf_positions:
+        sidecar = dataclasses.replace(sidecar, core={**sidecar.core, "deepstrf_phase": True})
+    return sidecar
+
+
+def ear_of(weights: infer.Weights, given: Given) -> Slot | None:
+    """Return the front-end: what the weights hold, completed by the user, or one that the user puts in front."""
+    seen = infer.front_end(weights, given.sample_rate_hz)
+    if given.wav2spec is None:
+        return None
+    kind, options = parse(given.wav2spec, "--wav2spec")
+    if seen is None and kind not in FRONT_ENDS:
+        raise ConfigError(
+            f"--wav2spec {given.wav2spec}: the weights hold no front-end",
+            remedy=f"begin with the kind to put in front: {', '.join(FRONT_ENDS)}",
+        )
+    if seen is not None and kind not in (None, DEFAULTS, seen.kind):
+        raise ConfigError(
+            f"--wav2spec {kind}, but the weights hold a {seen.kind}", remedy=f"say {seen.kind}, or nothing"
+        )
+    clock = {"audio_fs": given.sample_rate_hz, "dt_ms": given.bin_ms}
+    told = seen.options if seen is not None else {}
+    return deepstrf.front_end_slot({"kind": seen.kind if seen else kind, **clock, **told, **options})
+
+
+def activation_of(weights: infer.Weights, given: Given) -> Slot | None:
+    """Return the activation that the user names; None leaves the model's default."""
+    if given.activation is None:
+        return None
+    kind, options = parse(given.activation, "--activation")
+    if kind not in ACTIVATIONS:
+        raise ConfigError(f"--activation {given.activation}", remedy=f"begin with one of {', '.join(ACTIVATIONS)}")
+    seen = infer.activation(weights)
+    told = seen.options if seen is not None and seen.kind == kind else {}
+    return Slot(kind, deepstrf.in_our_words({**told, **options}, deepstrf.ACTIVATION_WORDS))
+
+
+def completed(config: dict[str, Any], sidecar: Sidecar) -> dict[str, Any]:
+    """Return the config with null for a slot that the keys showed to be at its default: a free kernel."""
+    if config["_model_class"] in RECEPTIVE_FIELDS and sidecar.kernel is None:
+        return {"kernel": None, **config}
+    return config
+
+
+def fresh_front_end(sidecar: Sidecar) -> infer.Weights:
+    """Return the weights that the front-end of a sidecar is born with, for one that is put before a model without."""
+    if sidecar.wav2spec is None:
+        return {}
+    stage = make_wav2spec(sidecar.wav2spec.kind, **sidecar.wav2spec.options)
+    return {f"wav2spec.{key}": tensor for key, tensor in stage.state_dict().items()}
+
+
+def check_ear(fresh: infer.Weights, weights: infer.Weights) -> None:
+    """Raise CheckpointError if the filters that no fit changes are not those that the facts given lead to.
+
+    They are in the weights, so a wrong rate, band edge or scale would leave the sound of the stream as it should be and
+    its frequencies wrongly named, or the other way round.
+    """
+    for key in FIXED_FILTERS & fresh.keys() & weights.keys():
+        stored, built = weights[key].double(), fresh[key].double()
+        if stored.shape != built.shape or (stored - built).abs().max() > FILTER_TOLERANCE * built.abs().max():
+            raise CheckpointError(
+                f"{key} in the weights is not what the facts given lead to",
+                remedy="check --sample-rate, --bin-ms, and the edges, lengths and scale in --wav2spec",
+            )
+
+
+def parse(words: str, option: str) -> tuple[str | None, dict[str, Any]]:
+    """Return the kind and the KEY=VALUE pairs of an option; values are JSON where they can be, else text.
+
+    Examples
+    --------
+    >>> parse("mel,n_mels=34,compression=log1p,log_offset=null", "--wav2spec")
+    ('mel', {'n_mels': 34, 'compression': 'log1p', 'log_offset': None})
+    """
+    kind: str | None = None
+    options: dict[str, Any] = {}
+    for index, part in enumerate(filter(None, (word.strip() for word in words.split(",")))):
+        key, equals, value = part.partition("=")
+        if not equals:
+            if index:
+                raise ConfigError(
+                    f"{option} {words}: {part!r} has no value", remedy="give KEY=VALUE, separated by commas"
+                )
+            kind = part
+            continue
+        try:
+            options[key.strip()] = json.loads(value)
+        except ValueError:
+            options[key.strip()] = value.strip()
+    return kind, options

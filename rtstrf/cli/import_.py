@@ -1,0 +1,73 @@
+"""`rtstrf import`: a deepSTRF checkpoint becomes a model that streams."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+HELP = "Turn a deepSTRF checkpoint into a model that streams; what its files do not say is asked for, never guessed."
+EXAMPLE = """\
+  rtstrf import my-checkpoint/ --out my-model/ --hz-per-response 200 --bin-ms 5 --sample-rate 48000 \
+--wav2spec defaults --prefilter-taps 651
+  rtstrf import spectrogram-model/ --out my-model/ --hz-per-response 1 --bin-ms 5 --sample-rate 48000 \
+--wav2spec mel,n_mels=34,compression=log1p --activation softplus"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("folder", metavar="FOLDER", help="what deepSTRF's save_pretrained wrote")
+    parser.add_argument("--out", required=True, metavar="FOLDER", help="where the model that streams is written")
+    parser.add_argument("--overwrite", action="store_true", help="replace --out if it exists")
+    parser.add_argument("--name", help="of the model (default: that of FOLDER)")
+    parser.add_argument(
+        "--hz-per-response",
+        type=float,
+        metavar="HZ",
+        help="firing rate of a response of 1: 1000 / bin_ms if responses are spikes in a bin, 1 if they are hertz",
+    )
+    parser.add_argument("--sample-rate", type=int, metavar="HZ", help="of the sound (audio_fs)")
+    parser.add_argument("--bin-ms", type=float, metavar="MS", help="width of a bin (dt_ms)")
+    parser.add_argument(
+        "--wav2spec",
+        metavar="[KIND,]KEY=VALUE,...",
+        help="arguments of the front-end that were not deepSTRF's defaults, or: defaults; "
+        "a KIND puts a front-end before a model of spectrograms",
+    )
+    parser.add_argument(
+        "--prefilter-taps", type=int, metavar="K", help="taps of the prefilter; 651 of make_prefiltering from 500 Hz"
+    )
+    parser.add_argument("--activation", metavar="NAME[,KEY=VALUE]", help="output activation, if it was not the default")
+    parser.add_argument("--max-frames", type=int, metavar="N", help="bound for a Transformer's unlimited context")
+    parser.add_argument(
+        "--deepstrf-positions", action="store_true", help="a Transformer's positions in float32, as deepSTRF has them"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from rtstrf.checkpoints.importing import Given, import_checkpoint
+
+    given = Given(
+        name=args.name,
+        hz_per_response=args.hz_per_response,
+        sample_rate_hz=args.sample_rate,
+        bin_ms=args.bin_ms,
+        wav2spec=args.wav2spec,
+        prefilter_taps=args.prefilter_taps,
+        activation=args.activation,
+        max_frames=args.max_frames,
+        deepstrf_positions=args.deepstrf_positions,
+    )
+    sidecar = import_checkpoint(Path(args.folder), Path(args.out), given, overwrite=args.overwrite)
+    console = Console(highlight=False)
+    for slot in ("wav2spec", "prefiltering", "kernel", "output_activation"):
+        part = getattr(sidecar, slot)
+        if part is not None:
+            words = ", ".join(f"{key}={value}" for key, value in part.options.items())
+            console.print(f"{slot}: {part.kind} ({words})", markup=False)
+    console.print(f"{args.out}: {len(sidecar.units)} units, bins of {sidecar.bin_ms:.6g} ms", markup=False)
+    if sidecar.wav2spec is not None or "hop_samples" in sidecar.core:
+        console.print(f"next: rtstrf verify {args.out}", markup=False)
+    else:
+        console.print("It takes spectrograms; import it with --wav2spec KIND to let it hear.", markup=False)
+    return 0
