@@ -1,0 +1,70 @@
+"""The proof of the model that ships: its figures come out again when the sounds are replayed, hop by hop."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rtstrf.checkpoints.load import load_model
+from rtstrf.fit.config import FitConfig, differences, read_config
+from rtstrf.fit.metrics import correlation, normalised_correlation
+from rtstrf.fit.ns1 import BINS, load_ns1
+from rtstrf.fit.response import hanning_window, smooth
+from rtstrf.pipeline import Pipeline
+from rtstrf.sound.file import FileSource
+
+NAME = "statenet-gru-ns1"
+REPOSITORY = Path(__file__).parents[2]
+NS1 = REPOSITORY.parent / "shared" / "ns1"
+
+
+def replay(path: Path) -> np.ndarray:
+    """Return the rates of a sound file in Hz, shape (units, bins), through one stream in blocks of 1000 samples."""
+    with FileSource(path) as source:
+        pipeline = Pipeline(load_model(NAME), source_rate_hz=source.info.rate_hz)
+        heard = []
+        while (block := source.read(1000)) is not None:
+            heard += pipeline.push(block.samples)
+        heard += pipeline.finish()
+    return np.stack([one.rates_hz for one in heard[:BINS]], axis=1)
+
+
+@pytest.mark.skipif(not NS1.is_dir(), reason="needs the NS1 recordings in ../shared/ns1")
+def test_replayed_validation_sounds_score_what_the_sidecar_records():
+    sidecar = load_model(NAME).sidecar
+    sounds = sidecar.provenance["validation_sounds"]
+    assert sounds == [15, 16, 17]
+    recordings = load_ns1(NS1, sounds)
+    window = hanning_window(21.0, recordings.bin_ms)
+    rates_hz = np.concatenate([replay(path) for path in recordings.sounds], axis=-1)  # (N, S T)
+    measured = np.concatenate(list(smooth(recordings.counts, window).swapaxes(0, 1)), axis=-1)  # (N, R, S T)
+    cc, cc_norm = correlation(rates_hz, measured.mean(axis=1)), normalised_correlation(rates_hz, measured)
+    assert [unit.id for unit in sidecar.units] == [unit.id for unit in recordings.units]
+    np.testing.assert_allclose([unit.cc_norm for unit in sidecar.units], cc_norm, atol=2e-4)
+    assert sidecar.provenance["validation_cc"] == pytest.approx(cc.mean(), abs=2e-4)
+    assert sidecar.provenance["validation_cc_norm"] == pytest.approx(cc_norm.mean(), abs=2e-4)
+    assert cc_norm.mean() >= 0.86
+    # The rates are in Hz: their mean is that of the spikes counted, which cc cannot see.
+    counted_hz = recordings.counts.mean() / (recordings.bin_ms / 1000)
+    assert rates_hz.mean() == pytest.approx(counted_hz, rel=0.2)
+
+
+def test_the_bundled_model_was_fitted_with_the_recipe_that_comes_with_it():
+    recorded = FitConfig.model_validate(load_model(NAME).sidecar.provenance["recipe"])
+    assert differences(recorded, read_config(REPOSITORY / "configs" / "fit" / "statenet_gru_ns1.yaml")) == []
+
+
+def test_the_bundled_model_is_small_and_tells_what_to_cite():
+    folder = REPOSITORY / "rtstrf" / "checkpoints" / "bundled" / NAME
+    assert sum(path.stat().st_size for path in folder.iterdir()) < 3_000_000
+    sidecar = load_model(NAME).sidecar
+    assert len(sidecar.units) == 119
+    assert any("10.1371/journal.pcbi.1005113" in entry for entry in sidecar.citation)
+    assert any("10.1101/2024.11.11.622961" in entry for entry in sidecar.citation)
+    assert all(unit.depth_um is not None for unit in sidecar.units)
+    lowest_hz, highest_hz = 500.0, 22627.0
+    assert all(
+        unit.best_frequency_hz is None or lowest_hz < unit.best_frequency_hz < highest_hz for unit in sidecar.units
+    )
