@@ -75,6 +75,10 @@ class STRFReadout(StreamModule):
         shift = self.bn.bias - scale * (mean if bias is None else mean - bias)
         return weight * scale.reshape(-1, 1, 1, 1), shift
 
+    def filters(self) -> tuple[Tensor, Tensor]:
+        """Return the kernel (N, C, F, T) and the bias (N,), with the norm's scale and shift in them."""
+        return self._filters(self)
+
     def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         if self.training:
             raise StreamError(
@@ -82,7 +86,7 @@ class STRFReadout(StreamModule):
                 "included",
                 remedy="call model.eval() before you stream; to fit, call model(x) on whole clips",
             )
-        y, state = convolve(x, state, *self._filters(self))
+        y, state = convolve(x, state, *self.filters())
         return self.activation(y), state
 
     def forward(self, x: Tensor) -> Tensor:
