@@ -22,16 +22,22 @@ class RunClock:
         return {"monotonic_ns": str(self.start_ns), "utc": "2026-01-01T00:00:00Z"}
 
 
-clock = RunClock()
-with WireServer(
-    sys.argv[1],
-    sys.argv[2],
-    clock=clock,
-    hello=lambda: {"model": "test"},
-    status=lambda: {"state": "running"},
-    handle=lambda cmd, args: {"did": cmd},
-) as server:
-    print(server.run, server.data_endpoint, server.control_endpoint, flush=True)
-    for i0 in itertools.count():
-        server.submit("rates", {"i0": i0, "unit": "Hz", "t_cap": clock.now_ns()}, np.ones((1, 119), np.float32))
-        time.sleep(0.005)
+def main(data: str, control: str) -> None:
+    clock = RunClock()
+    server = WireServer(
+        data,
+        control,
+        clock=clock,
+        hello=lambda: {"model": "test"},
+        status=lambda: {"state": "running"},
+        handle=lambda cmd, args: {"did": cmd},
+    )
+    with server:
+        print(server.run, server.data_endpoint, server.control_endpoint, flush=True)
+        for i0 in itertools.count():
+            server.submit("rates", {"i0": i0, "unit": "Hz", "t_cap": clock.now_ns()}, np.ones((1, 119), np.float32))
+            time.sleep(0.005)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
