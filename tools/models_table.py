@@ -2,7 +2,7 @@
 
     python tools/models_table.py [--write] [--only WORD] [--seconds 1] [--hops 400]
 
-With --write the table takes its place in docs/zoo.md. For figures that last, run it on an idle machine.
+With --write the table takes its place in docs/zoo.md and README.md. For figures that last, run it on an idle machine.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ from rtstrf.spectrogram.mel import MelSpectrogram
 from rtstrf.stream import StreamModule
 from rtstrf.verify import measure
 
-PAGE = Path(__file__).parents[1] / "docs" / "zoo.md"
+ROOT = Path(__file__).parents[1]
+PAGES = (ROOT / "docs" / "zoo.md", ROOT / "README.md")
 BEGIN = "<!-- begin: python tools/models_table.py --write -->"
 END = "<!-- end -->"
 
@@ -105,13 +106,13 @@ class Figures:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--write", action="store_true", help="put the table into docs/zoo.md")
+    parser.add_argument("--write", action="store_true", help="put the table into docs/zoo.md and README.md")
     parser.add_argument("--only", metavar="WORD", help="only systems whose name holds it")
     parser.add_argument("--seconds", type=float, default=1.0, help="of sound, for the errors")
     parser.add_argument("--hops", type=int, default=400, help="at most, for the cost")
     args = parser.parse_args()
     if args.write and args.only:
-        parser.error("--only would leave the other systems out of docs/zoo.md")
+        parser.error("--only would leave the other systems out of the pages")
     torch.set_num_threads(1)
     told = machine_line(machine_facts(), datetime.now(timezone.utc), load_average())
     sound = scene_pa(args.seconds)
@@ -123,10 +124,10 @@ def main() -> int:
     table = "\n".join([*HEADINGS, *rows, "", told])
     print(table)
     if args.write:
-        page = spliced(PAGE.read_text(encoding="utf-8"), table)
-        beside = PAGE.with_suffix(".md.new")
-        beside.write_text(page, encoding="utf-8")
-        os.replace(beside, PAGE)
+        for path in PAGES:
+            beside = path.with_suffix(".md.new")
+            beside.write_text(spliced(path.read_text(encoding="utf-8"), table), encoding="utf-8")
+            os.replace(beside, path)
     return 0
 
 
@@ -236,7 +237,7 @@ def load_average() -> float | None:
 def spliced(page: str, table: str) -> str:
     """Return the page with the table between its two markers."""
     if page.count(BEGIN) != 1 or page.count(END) != 1 or page.index(BEGIN) > page.index(END):
-        raise SystemExit(f"{PAGE.name} lacks its markers\n  -> restore the lines {BEGIN} and {END}")
+        raise SystemExit(f"a page lacks its markers\n  -> restore the lines {BEGIN} and {END}")
     return f"{page[: page.index(BEGIN)]}{BEGIN}\n{table}\n{page[page.index(END) :]}"
 
 

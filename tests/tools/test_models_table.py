@@ -93,8 +93,9 @@ def test_the_machine_is_named_and_how_busy_it_was(tool: Any) -> None:
     assert "load" not in tool.machine_line(facts, day, None)
 
 
-def test_the_page_has_a_row_for_each_system_of_the_zoo(tool: Any) -> None:
-    page = tool.PAGE.read_text(encoding="utf-8")
+@pytest.mark.parametrize("name", ["zoo.md", "README.md"])
+def test_the_pages_have_a_row_for_each_system_of_the_zoo(tool: Any, name: str) -> None:
+    (page,) = (path.read_text(encoding="utf-8") for path in tool.PAGES if path.name == name)
     table = page[page.index(tool.BEGIN) : page.index(tool.END)]
     missing = [s.name for s in tool.systems() if not s.kind.startswith("fitted") and f"| {s.name} |" not in table]
     assert not missing, "run: python tools/models_table.py --write"
