@@ -7,6 +7,7 @@ import, so an environment of its own is best:
 
     pip install torch numpy PyYAML safetensors scipy matplotlib huggingface_hub
     pip install --no-deps deepSTRF==0.1.0 mambapy==1.2.0 Gammatone==1.0.3 torchaudio
+    pip install --no-deps einops pytorch-lightning lightning-utilities torchmetrics    # for its S4 layer
 
 Of torchaudio only the Python part is used; where its native library does not fit the torch that is installed, delete
 the folder ``torchaudio/lib``. Each case is written in the layout that `rtstrf.verify.golden` reads: ``case.json``,
@@ -17,7 +18,6 @@ the input and deepSTRF's outputs in float32 and in float64 from the same float32
 from __future__ import annotations
 
 import argparse
-import copy
 import importlib.metadata
 import json
 import os
@@ -54,7 +54,9 @@ def main() -> None:
     torch.set_num_threads(1)
     for name in args.names or table:
         facts = make(name, table[name], args.out)
-        print(f"{name}: output {facts['output_shape']}, float32 within {facts['f32_vs_f64']['max_abs']:.1e}", flush=True)
+        print(
+            f"{name}: output {facts['output_shape']}, float32 within {facts['f32_vs_f64']['max_abs']:.1e}", flush=True
+        )
 
 
 def make(name: str, told: dict[str, Any], out: Path) -> dict[str, Any]:
@@ -67,11 +69,13 @@ def make(name: str, told: dict[str, Any], out: Path) -> dict[str, Any]:
     stored, x, described = make_input(told, kind, module, rng)
     randomise(module, rng)
     if kind == "model":
-        rescale_readout(module, x)
+        rescale_readout(module, *pre_activations(again(told, module), x))
     if "s4_prerun" in told:
         offline(module, x[..., : told["s4_prerun"]])  # sets l_kernel, and what C holds with it
-    single = offline(copy.deepcopy(module), x).numpy()
-    double = in_float64(module, x)
+    single = offline(again(told, module), x).numpy()
+    wide = again(told, module).double()
+    with float64_by_default():  # for what a forward makes anew
+        double = offline(wide, x.double()).numpy()
     with tempfile.TemporaryDirectory(prefix=f".{name}-", dir=out) as scratch:
         fresh = Path(scratch) / name
         via = save(module, fresh / "ckpt", kind, told)
@@ -91,7 +95,8 @@ def make(name: str, told: dict[str, Any], out: Path) -> dict[str, Any]:
         if "wav2spec" in facts:
             facts["wav2spec"] = {"factory": "make_wav2spec", **facts["wav2spec"]}
         (fresh / "case.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
-        np.savez_compressed(fresh / "data.npz", **stored, output_f32=single, output_f64=double)
+        arrays: dict[str, Any] = {**stored, "output_f32": single, "output_f64": double}
+        np.savez_compressed(fresh / "data.npz", **arrays)
         shutil.rmtree(out / name, ignore_errors=True)
         os.replace(fresh, out / name)
     return facts
@@ -138,7 +143,11 @@ def make_input(
         rate_hz = clock["audio_fs"]
         hop = max(1, round(rate_hz * clock.get("dt_ms", 5.0) / 1000))
         t = np.arange(frames * hop) / rate_hz
-        wave = (0.2 * rng.standard_normal(t.size) + 0.3 * np.sin(2 * np.pi * 1500 * t)) * (1 - np.cos(2 * np.pi * 9 * t)) / 2
+        wave = (
+            (0.2 * rng.standard_normal(t.size) + 0.3 * np.sin(2 * np.pi * 1500 * t))
+            * (1 - np.cos(2 * np.pi * 9 * t))
+            / 2
+        )
         wave[t.size // 2 : t.size // 2 + 12 * hop] = 0
         wave_i16 = (np.clip(wave, -1, 1) * 32767).astype(np.int16)
         described: dict[str, Any] = {"type": "waveform_int16", "audio_fs": rate_hz, "hop": hop, "n_samples": t.size}
@@ -148,8 +157,8 @@ def make_input(
     t = np.arange(frames)
     spec = rng.gamma(2.0, 0.5, (bands, frames)) * (1.2 + np.sin(2 * np.pi * t / 23 + np.arange(bands)[:, None]))
     spec[:, frames // 2 : frames // 2 + 12] = 0
-    spec = spec.astype(np.float32).reshape(1, 1, bands, frames)
-    return {"spec": spec}, torch.from_numpy(spec), {"type": "spectrogram", "shape": list(spec.shape)}
+    stored = spec.astype(np.float32).reshape(1, 1, bands, frames)
+    return {"spec": stored}, torch.from_numpy(stored), {"type": "spectrogram", "shape": list(stored.shape)}
 
 
 def bands_of(args: dict[str, Any]) -> int:
@@ -171,34 +180,50 @@ def randomise(module: nn.Module, rng: np.random.Generator) -> None:
                 tensor.copy_(uniform(tensor, 0.6, 1.6))
             elif name in ("running_mean", "bias", "biases") or (owner.endswith("activation") and name != "weight"):
                 tensor.add_(uniform(tensor, -0.3, 0.3))
-            elif name in ("d_on", "d_off", "p", "d", "low_hz_", "band_hz_", "center_freq_", "SIG") or name.endswith("_raw"):
+            elif name in ("d_on", "d_off", "p", "d", "low_hz_", "band_hz_", "center_freq_", "SIG") or name.endswith(
+                "_raw"
+            ):
                 tensor.mul_(uniform(tensor, 0.85, 1.15))
             elif name == "P" and tensor.shape[0] == 2:  # centres of Gaussians, in cells of the grid
                 tensor.copy_(uniform(tensor, 0.0, 7.0))
 
 
-def rescale_readout(model: Any, x: torch.Tensor) -> None:
-    """Let what enters the output activation vary by about 1 around 0, where activations bend."""
+def again(told: dict[str, Any], module: Any) -> Any:
+    """Return a second module with the weights of one: an S4 layer changes its own as it hears, and no copy is taken."""
+    second = build(told)
+    second.load_state_dict(module.state_dict())
+    return second.eval()
+
+
+def last_layer(model: Any) -> Any:
+    """Return the layer before the output activation."""
     readout = getattr(model, "decoder", None) or model.readout
-    last = [layer for layer in readout.modules() if isinstance(layer, nn.Linear | nn.BatchNorm1d)][-1]
+    return [layer for layer in readout.modules() if isinstance(layer, nn.Linear | nn.BatchNorm1d)][-1]
+
+
+def pre_activations(model: Any, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the standard deviation over time and the mean of what enters the output activation, (N,) each."""
+    last = last_layer(model)
     heard: list[torch.Tensor] = []
-    hook = last.register_forward_hook(lambda _module, _given, output: heard.append(output.detach()))
-    state = {key: tensor.clone() for key, tensor in model.state_dict().items()}
+    last.register_forward_hook(lambda _module, _given, output: heard.append(output))
     offline(model, x)
-    hook.remove()
-    model.load_state_dict(state)  # an S4 layer fits its C to the length of what it hears
     y = heard[-1].movedim(1, -1) if isinstance(last, nn.BatchNorm1d) else heard[-1]
     y = y.reshape(-1, last.weight.shape[0])
+    return y.std(dim=0), y.mean(dim=0)
+
+
+def rescale_readout(model: Any, spread: torch.Tensor, mean: torch.Tensor) -> None:
+    """Let what enters the output activation vary by about 1 around 0, where activations bend."""
+    last = last_layer(model)
     with torch.no_grad():
-        spread = y.std(dim=0)
         last.weight.div_(spread.reshape(-1, *[1] * (last.weight.dim() - 1)))
-        last.bias.sub_(y.mean(dim=0)).div_(spread)
+        last.bias.sub_(mean).div_(spread)
 
 
 def offline(module: Any, x: torch.Tensor) -> torch.Tensor:
     """Return the output for a whole input."""
-    with torch.inference_mode():
-        return module(x)
+    with torch.no_grad():  # inference mode would not let an S4 layer keep its weights
+        return module(x).detach()
 
 
 @contextmanager
@@ -208,12 +233,6 @@ def float64_by_default() -> Iterator[None]:
         yield
     finally:
         torch.set_default_dtype(torch.float32)
-
-
-def in_float64(module: nn.Module, x: torch.Tensor) -> np.ndarray:
-    """Return the output of the same weights with all arithmetic in float64, what a forward makes anew included."""
-    with float64_by_default():
-        return offline(copy.deepcopy(module).double(), x.double()).numpy()
 
 
 def save(module: Any, folder: Path, kind: str, told: dict[str, Any]) -> str:
@@ -239,11 +258,11 @@ def contiguous(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 
 def reloads(told: dict[str, Any], folder: Path, x: torch.Tensor, single: np.ndarray) -> bool:
     """Tell whether a new module with the weights written gives the same output, bit by bit; it must."""
-    again = build(told).eval()
-    left_out = again.load_state_dict(safetensors.torch.load_file(folder / "model.safetensors"), strict=False)
+    loaded = build(told).eval()
+    left_out = loaded.load_state_dict(safetensors.torch.load_file(folder / "model.safetensors"), strict=False)
     if left_out.unexpected_keys or not all(key.startswith("readout.") for key in left_out.missing_keys):
         raise RuntimeError(f"{folder} does not hold the weights of the module: {left_out}")
-    if not np.array_equal(offline(again, x).numpy(), single):
+    if not np.array_equal(offline(loaded, x).numpy(), single):
         raise RuntimeError(f"{folder}: the module gives another output once it is loaded again")
     return True
 

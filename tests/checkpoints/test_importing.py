@@ -22,7 +22,7 @@ from rtstrf.errors import CheckpointError, ConfigError
 from rtstrf.models.linear import LinearNonlinear
 from rtstrf.models.transformer import Transformer
 from rtstrf.verify.golden import Case, heard
-from tests.support.golden import FOLDER, cases
+from tests.support.golden import COMMITTED, FOLDER, cases
 from tests.support.golden_case import FRAMES, UNITS, write_case
 
 COMPLETE = Given(
@@ -248,7 +248,9 @@ def test_a_specification_is_a_kind_and_pairs() -> None:
 
 # ---- deepSTRF's own folders ------------------------------------------------------------------------------------------
 
-MODEL_CASES = [case for case in cases() if case.facts["kind"] == "model"]
+
+def model_cases(folder: Path) -> list[Case]:
+    return [case for case in cases(folder) if case.facts["kind"] == "model"]
 
 
 def words(args: dict[str, Any], without: set[str]) -> str:
@@ -274,11 +276,20 @@ def given_for(case: Case) -> Given:
     return Given(**options)
 
 
-@pytest.mark.skipif(not FOLDER.is_dir(), reason="the golden vectors (shared/golden) are not here")
-@pytest.mark.parametrize("case_", MODEL_CASES, ids=lambda case: case.name)
-def test_deepstrf_s_own_folders_are_imported_and_exact(case_: Case, tmp_path: Path) -> None:
-    import_checkpoint(case_.folder / "ckpt", tmp_path / "out", given_for(case_))
-    expected = case_.output()
+def assert_imported_exactly(case: Case, out: Path) -> None:
+    import_checkpoint(case.folder / "ckpt", out, given_for(case))
+    expected = case.output()
     assert expected is not None
-    y = heard(load_model(tmp_path / "out").model, case_.input(), torch.float64, np.random.default_rng(0))
+    y = heard(load_model(out).model, case.input(), torch.float64, np.random.default_rng(0))
     assert np.abs(y.reshape(expected.shape) - expected).max() <= 1e-8 * max(1.0, np.abs(expected).max())
+
+
+@pytest.mark.parametrize("case_", model_cases(COMMITTED), ids=lambda case: case.name)
+def test_deepstrf_s_own_folders_are_imported_and_exact(case_: Case, tmp_path: Path) -> None:
+    assert_imported_exactly(case_, tmp_path / "out")
+
+
+@pytest.mark.skipif(not FOLDER.is_dir(), reason="the golden vectors (shared/golden) are not here")
+@pytest.mark.parametrize("case_", model_cases(FOLDER), ids=lambda case: case.name)
+def test_larger_ones_beside_the_repository_too(case_: Case, tmp_path: Path) -> None:
+    assert_imported_exactly(case_, tmp_path / "out")

@@ -1,6 +1,6 @@
-"""Golden vectors of deepSTRF 0.1.0, where they are.
+"""Golden vectors of deepSTRF 0.1.0: the small ones in the repository, and the large ones beside it, where they are.
 
-They lie beside the repository, not in it; where they are absent the tests that need them are skipped by name.
+``tools/make_golden.py`` made those in ``tests/golden`` by running deepSTRF itself.
 """
 
 from __future__ import annotations
@@ -9,9 +9,10 @@ from pathlib import Path
 
 from rtstrf.verify.golden import Case
 
+COMMITTED = Path(__file__).resolve().parents[1] / "golden"
 FOLDER = Path(__file__).resolve().parents[2].parent / "shared" / "golden"
 
 
-def cases() -> list[Case]:
-    """Return every case; none where the folder is absent."""
-    return [Case.read(path.parent) for path in sorted(FOLDER.glob("*/case.json"))]
+def cases(folder: Path = FOLDER) -> list[Case]:
+    """Return every case of a folder; none where it is absent."""
+    return [Case.read(path.parent) for path in sorted(folder.glob("*/case.json"))]
