@@ -8,10 +8,11 @@ With --check nothing is written; the exit code is 1 where the page is out of dat
 from __future__ import annotations
 
 import argparse
-import re
 import sys
+import types
 import typing
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -62,17 +63,24 @@ def table(section: type[BaseModel], skip: tuple[str, ...] = ()) -> str:
     return "\n".join(rows) + "\n"
 
 
+PLAIN = {bool: "true or false", int: "whole number", float: "number", str: "text", type(None): "null"}
+
+
 def kind_of(field: FieldInfo) -> str:
     """Return the type as a person would write it."""
-    choices = re.findall(r"'(\w+)'", str(field.annotation)) if "Literal" in str(field.annotation) else []
-    if choices:
-        return f"list of {', '.join(f'`{choice}`' for choice in choices)}"
-    told = str(field.annotation) if typing.get_origin(field.annotation) else getattr(field.annotation, "__name__", "")
-    told = re.sub(r"typing\.|NoneType|<class '([^']*)'>", lambda m: m.group(1) or "", told)
-    for python, plain in (("None", "null"), ("str", "text"), ("float", "number")):
-        told = re.sub(rf"\b{python}\b", plain, told)
-    told = told.replace("bool", "true or false").replace("int", "whole number")
-    return told.replace("|", "or")
+    return plain(field.annotation)
+
+
+def plain(annotation: Any) -> str:
+    """Return a type in words; unions are spelled differently by Python 3.10 and later ones."""
+    origin, parts = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is typing.Literal:
+        return ", ".join(f"`{part}`" for part in parts)
+    if origin is tuple:
+        return f"list of {plain(parts[0])}"
+    if origin in (typing.Union, types.UnionType):
+        return " or ".join(plain(part) for part in parts)
+    return PLAIN[annotation]
 
 
 def default_of(field: FieldInfo) -> str:
