@@ -16,8 +16,10 @@ from typing import Any
 from rtstrf.checkpoints import deepstrf, infer
 from rtstrf.checkpoints.build import ACTIVATIONS
 from rtstrf.checkpoints.load import CONFIG_NAME, WEIGHTS_NAME, assemble, read_config, read_weights
+from rtstrf.checkpoints.origin import Origin
 from rtstrf.checkpoints.save import save_model
 from rtstrf.checkpoints.sidecar import Sidecar, Slot
+from rtstrf.checkpoints.units_csv import read_units
 from rtstrf.errors import CheckpointError, ConfigError
 from rtstrf.spectrogram.make import FRONT_ENDS, make_wav2spec
 from rtstrf.version import __version__
@@ -51,6 +53,8 @@ class Given:
         Bound of an unlimited context.
     deepstrf_positions : bool
         Positions of a Transformer in deepSTRF's precision.
+    units : Path
+        CSV file of the units (`rtstrf.checkpoints.units_csv`); without it they are numbered.
     """
 
     name: str | None = None
@@ -62,15 +66,16 @@ class Given:
     activation: str | None = None
     max_frames: int | None = None
     deepstrf_positions: bool = False
+    units: Path | None = None
 
 
-def import_checkpoint(folder: Path, out: Path, given: Given, *, overwrite: bool = False) -> Sidecar:
+def import_checkpoint(name_or_folder: str | Path, out: Path, given: Given, *, overwrite: bool = False) -> Sidecar:
     """Write a folder that streams from one that deepSTRF wrote.
 
     Parameters
     ----------
-    folder : Path
-        With ``config.json`` and ``model.safetensors``.
+    name_or_folder : str or Path
+        With ``config.json`` and ``model.safetensors``; OWNER/NAME or OWNER/NAME@REVISION on the Hugging Face Hub.
     out : Path
         Appears whole or not at all.
     given : Given
@@ -86,11 +91,15 @@ def import_checkpoint(folder: Path, out: Path, given: Given, *, overwrite: bool 
     ------
     CheckpointError
         If a fact is missing (all of them are listed, each with the option that supplies it), or facts, weights and
-        config contradict one another.
+        config contradict one another; if it is on the hub and cannot be fetched.
     ConfigError
-        If an option cannot be read.
+        If an option, or the file of the units, cannot be read.
+    MissingExtraError
+        If it is on the hub and huggingface_hub is not installed.
     """
     check_numbers(given)
+    origin = Origin.find(name_or_folder)
+    folder = origin.folder
     config = read_config(folder / CONFIG_NAME)
     weights, sha256 = read_weights(folder / WEIGHTS_NAME)
     config.setdefault("out_neurons", infer.units(weights))  # deepSTRF drops a number that is numpy's
@@ -99,13 +108,13 @@ def import_checkpoint(folder: Path, out: Path, given: Given, *, overwrite: bool 
         listed = "".join(f"\n  - {fact}: {option}" for fact, option in missing.items())
         options = " ".join(option.split(" (")[0] for option in missing.values())
         raise CheckpointError(
-            f"{folder} does not say all that a stream needs. Missing:{listed}",
+            f"{name_or_folder} does not say all that a stream needs. Missing:{listed}",
             remedy=f"add to the command: {options}",
         )
-    sidecar = describe(folder, config, weights, given)
+    sidecar = describe(origin, config, weights, given)
     sidecar = dataclasses.replace(
         sidecar,
-        provenance={"imported_from": folder.name, "weights_sha256": sha256, "imported_by": f"rtstrf {__version__}"},
+        provenance={"imported_from": origin.words, "weights_sha256": sha256, "imported_by": f"rtstrf {__version__}"},
     )
     fresh = fresh_front_end(sidecar)
     check_ear(fresh, weights)
@@ -153,7 +162,7 @@ def missing_facts(config: dict[str, Any], weights: infer.Weights, given: Given) 
     return missing
 
 
-def describe(folder: Path, config: dict[str, Any], weights: infer.Weights, given: Given) -> Sidecar:
+def describe(origin: Origin, config: dict[str, Any], weights: infer.Weights, given: Given) -> Sidecar:
     """Return the sidecar that checkpoint and user together tell, once nothing is missing."""
     seen = infer.prefilter(weights)
     prefiltering = None
@@ -169,7 +178,7 @@ def describe(folder: Path, config: dict[str, Any], weights: infer.Weights, given
         field = infer.kernel(weights, config.get("n_frequency_bands", 34), config.get("temporal_window_size", 9))
         kernel = deepstrf.kernel_slot(field.kind, field.options) if field else None
     sidecar = deepstrf.make_sidecar(
-        given.name or folder.resolve().name,
+        given.name or origin.name,
         config,
         int(config["out_neurons"] or 1),
         wav2spec=ear_of(weights, given),
@@ -180,6 +189,8 @@ def describe(folder: Path, config: dict[str, Any], weights: infer.Weights, given
         hz_per_response=float(given.hz_per_response or 0.0),
         max_frames=given.max_frames,
     )
+    if given.units is not None:
+        sidecar = dataclasses.replace(sidecar, units=read_units(given.units, len(sidecar.units)))
     if given.deepstrf_positions:
         sidecar = dataclasses.replace(sidecar, core={**sidecar.core, "deepstrf_phase": True})
     return sidecar

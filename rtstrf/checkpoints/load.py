@@ -12,6 +12,7 @@ import safetensors
 import safetensors.torch
 import torch
 
+from rtstrf.checkpoints import hub
 from rtstrf.checkpoints.build import build_model
 from rtstrf.checkpoints.sidecar import FILE_NAME, Sidecar
 from rtstrf.errors import CheckpointError
@@ -47,31 +48,47 @@ def bundled_models() -> list[str]:
 
 
 def find_model(name_or_folder: str | Path) -> Path:
-    """Return the folder of a bundled model, by name, or of a checkpoint on disk.
+    """Return the folder of a bundled model, by name, of a checkpoint on disk, or of one on the Hugging Face Hub.
 
     Raises
     ------
     CheckpointError
-        If there is neither; the message lists the bundled ones.
+        If there is none; the message lists the bundled ones.
+    MissingExtraError
+        If it may be on the hub and huggingface_hub is not installed.
     """
     if str(name_or_folder) in bundled_models():
         return BUNDLED / str(name_or_folder)
     folder = Path(name_or_folder).expanduser()
     if folder.is_dir():
         return folder
+    if not folder.exists() and hub.is_hub_name(name_or_folder):
+        return fetch_streaming(str(name_or_folder))
     raise CheckpointError(
         f"no model {str(name_or_folder)!r}: neither bundled nor a folder",
         remedy=f"bundled models: {', '.join(bundled_models())}; or give the folder of a checkpoint",
     )
 
 
+def fetch_streaming(name: str) -> Path:
+    """Return the folder of a checkpoint of the hub that has a sidecar."""
+    folder = hub.fetch(name, [CONFIG_NAME, WEIGHTS_NAME], [FILE_NAME]).folder
+    if not (folder / FILE_NAME).is_file():
+        raise CheckpointError(
+            f"{name} on the Hugging Face Hub has no {FILE_NAME}: its files do not say all that a stream needs",
+            remedy=f"run: rtstrf import {name} --out FOLDER (it asks for what is missing), and give FOLDER",
+        )
+    return folder
+
+
 def load_model(name_or_folder: str | Path) -> LoadedModel:
-    """Load a bundled model by name, or a checkpoint from a folder.
+    """Load a bundled model by name, or a checkpoint from a folder or from the Hugging Face Hub.
 
     Parameters
     ----------
     name_or_folder : str or Path
-        Such as ``"statenet-gru-ns1"``, or a folder with ``config.json``, ``model.safetensors`` and ``stream.json``.
+        Such as ``"statenet-gru-ns1"``, or a folder with ``config.json``, ``model.safetensors`` and ``stream.json``, or
+        OWNER/NAME of a repository of the hub that has these three (OWNER/NAME@REVISION for one state of it).
 
     Returns
     -------
@@ -81,6 +98,8 @@ def load_model(name_or_folder: str | Path) -> LoadedModel:
     ------
     CheckpointError
         If it is missing, incomplete, damaged, or its parts contradict one another; nothing is guessed.
+    MissingExtraError
+        If there is no such folder, it may be on the hub, and huggingface_hub is not installed.
 
     Examples
     --------

@@ -148,7 +148,8 @@ class Sidecar:
             raise CheckpointError(
                 f"{folder} has no {FILE_NAME}: the weights do not say the sample rate, bin width, front-end, prefilter "
                 "taps, activation and rate scale that a stream needs",
-                remedy=f"write {FILE_NAME} beside them (docs/checkpoints.md shows one)",
+                remedy=f"run: rtstrf import {folder} --out MODEL (it asks for them), or write {FILE_NAME} beside them "
+                "(docs/checkpoints.md shows one)",
             ) from error
         except (OSError, UnicodeDecodeError) as error:
             raise CheckpointError(f"{path} cannot be read: {error}", remedy="restore the file") from error

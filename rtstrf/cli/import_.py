@@ -10,14 +10,20 @@ EXAMPLE = """\
   rtstrf import my-checkpoint/ --out my-model/ --hz-per-response 200 --bin-ms 5 --sample-rate 48000 \
 --wav2spec defaults --prefilter-taps 651
   rtstrf import spectrogram-model/ --out my-model/ --hz-per-response 1 --bin-ms 5 --sample-rate 48000 \
---wav2spec mel,n_mels=34,compression=log1p --activation softplus"""
+--wav2spec mel,n_mels=34,compression=log1p --activation softplus --units units.csv
+  rtstrf import urancon/deepSTRF-statenet-gru-ns1 --out my-model/ --hz-per-response 200 --bin-ms 5"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("folder", metavar="FOLDER", help="what deepSTRF's save_pretrained wrote")
+    parser.add_argument(
+        "folder",
+        metavar="FOLDER|OWNER/NAME",
+        help="what deepSTRF's save_pretrained wrote, or where it is on the Hugging Face Hub (OWNER/NAME@REVISION for "
+        "one state of it)",
+    )
     parser.add_argument("--out", required=True, metavar="FOLDER", help="where the model that streams is written")
     parser.add_argument("--overwrite", action="store_true", help="replace --out if it exists")
-    parser.add_argument("--name", help="of the model (default: that of FOLDER)")
+    parser.add_argument("--name", help="of the model (default: that of FOLDER, or NAME)")
     parser.add_argument(
         "--hz-per-response",
         type=float,
@@ -40,6 +46,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--deepstrf-positions", action="store_true", help="a Transformer's positions in float32, as deepSTRF has them"
     )
+    parser.add_argument(
+        "--units",
+        type=Path,
+        metavar="CSV",
+        help="file with a line for each unit, in the order of the outputs: id, and where known depth_um, "
+        "best_frequency_hz, cc_norm (default: units are numbered)",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -57,17 +70,20 @@ def run(args: argparse.Namespace) -> int:
         activation=args.activation,
         max_frames=args.max_frames,
         deepstrf_positions=args.deepstrf_positions,
+        units=args.units,
     )
-    sidecar = import_checkpoint(Path(args.folder), Path(args.out), given, overwrite=args.overwrite)
+    sidecar = import_checkpoint(args.folder, Path(args.out), given, overwrite=args.overwrite)
     console = Console(highlight=False)
     for slot in ("wav2spec", "prefiltering", "kernel", "output_activation"):
         part = getattr(sidecar, slot)
         if part is not None:
             words = ", ".join(f"{key}={value}" for key, value in part.options.items())
             console.print(f"{slot}: {part.kind} ({words})", markup=False)
-    console.print(f"{args.out}: {len(sidecar.units)} units, bins of {sidecar.bin_ms:.6g} ms", markup=False)
+    console.print(
+        f"{args.out}: {len(sidecar.units)} units, bins of {sidecar.bin_ms:.6g} ms", markup=False, soft_wrap=True
+    )
     if sidecar.wav2spec is not None or "hop_samples" in sidecar.core:
-        console.print(f"next: rtstrf verify {args.out}", markup=False)
+        console.print(f"next: rtstrf verify {args.out}", markup=False, soft_wrap=True)
     else:
         console.print("It takes spectrograms; import it with --wav2spec KIND to let it hear.", markup=False)
     return 0

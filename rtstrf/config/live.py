@@ -52,7 +52,9 @@ class EngineSection(Section):
 class LiveConfig(Section):
     """A live session: a sound, a model, and where the rates go."""
 
-    model: str = Field("statenet-gru-ns1", description="a bundled model by name, or the folder of a checkpoint")
+    model: str = Field(
+        "statenet-gru-ns1", description="a bundled model by name, the folder of a checkpoint, or OWNER/NAME on the hub"
+    )
     device: str = Field("cpu", description="where the model runs: cpu, cuda, cuda:1")
     source: AnySource = Field(
         default_factory=lambda: SECTIONS["microphone"](kind="microphone"), description="the sound"

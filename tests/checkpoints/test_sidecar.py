@@ -130,7 +130,8 @@ def test_a_bin_that_deepstrf_rounded_is_taken() -> None:
 
 def test_a_folder_without_one_says_what_it_is_needed_for(tmp_path: Path) -> None:
     with pytest.raises(
-        CheckpointError, match=rf"has no {FILE_NAME}: the weights do not say .*\n  -> write {FILE_NAME}"
+        CheckpointError,
+        match=rf"has no {FILE_NAME}: the weights do not say .*\n  -> run: rtstrf import .*, or write {FILE_NAME}",
     ):
         Sidecar.read(tmp_path)
 

@@ -62,3 +62,16 @@ def test_a_model_of_spectrograms_is_told_that_it_cannot_hear(rtstrf: Command, tm
     assert "It takes spectrograms" in outcome.out
     assert_refused(rtstrf("import", *given, "--out", tmp_path / "out"), "exists")
     assert rtstrf("import", *given, "--out", tmp_path / "out", "--overwrite").code == 0
+
+
+def test_units_get_their_names_and_facts_from_a_file(rtstrf: Command, folder: Path, tmp_path: Path) -> None:
+    facts = ("--hz-per-response", 200, "--bin-ms", 5, "--sample-rate", 44100, "--prefilter-taps", TAPS)
+    named = (*facts, "--wav2spec", "defaults,log_offset=1.0", "--units", tmp_path / "units.csv")
+    (tmp_path / "units.csv").write_text("id,depth_um,best_frequency_hz\nm1-u3,350,1200\nm1-u7,,\n")
+    assert_refused(rtstrf("import", folder, "--out", tmp_path / "out", *named), "lists 2 units, the model has 3")
+    assert not (tmp_path / "out").exists()
+    (tmp_path / "units.csv").write_text("id,depth_um,best_frequency_hz\nm1-u3,350,1200\nm1-u7,,\nm2-u1,410,\n")
+    assert rtstrf("import", folder, "--out", tmp_path / "out", *named).code == 0
+    units = load_model(tmp_path / "out").sidecar.units
+    assert [unit.id for unit in units] == ["m1-u3", "m1-u7", "m2-u1"]
+    assert (units[0].depth_um, units[0].best_frequency_hz, units[1].depth_um) == (350.0, 1200.0, None)
