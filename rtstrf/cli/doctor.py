@@ -34,23 +34,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     findings = examine()
     if args.json:
         print(json.dumps([asdict(finding) for finding in findings], indent=1))
         return 0
-    table = Table("", "what", "found", "what to do")
+    console = Console(highlight=False)
+    table = Table("", "what", "found")
     for finding in findings:
-        table.add_row("[green]ok[/]" if finding.ok else "[yellow]--[/]", finding.what, finding.found, finding.remedy)
-    Console().print(table)
+        mark = "[green]ok[/]" if finding.ok else "[yellow]--[/]"
+        table.add_row(mark, finding.what, escape(finding.found))  # a device's name may hold brackets
+    console.print(table)
+    for finding in findings:
+        if not finding.ok:  # below the table, in one piece, to be copied
+            console.print(f"{finding.what}: {finding.remedy}", markup=False, soft_wrap=True)
     return 0
 
 
 def examine() -> list[Finding]:
     """Look at everything; what is missing is no error, since much can be done without it."""
     looks: list[Callable[[], Finding]] = [
-        _python, _core, _sound_files, _microphone, _wire, _window, _screen, _report, _gpu, _ports, _model,
+        _python, _core, _sound_files, _microphone, _wire, _window, _screen, _report, _hub, _gpu, _ports, _model,
     ]  # fmt: skip
     return [look() for look in looks]
 
@@ -110,6 +116,10 @@ def _report() -> Finding:
     return _library("plots", "matplotlib", "report")
 
 
+def _hub() -> Finding:
+    return _library("models by OWNER/NAME", "huggingface_hub", "hub")
+
+
 def _gpu() -> Finding:
     import torch
 
@@ -121,21 +131,15 @@ def _gpu() -> Finding:
 
 
 def _ports() -> Finding:
-    import socket
+    from rtstrf.cli.demo import DEFAULT_PORTS, is_free
 
-    taken = []
-    for port in (5590, 5591):
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                taken.append(str(port))
+    taken = [str(port) for port in DEFAULT_PORTS if not is_free(port)]
     if taken:
         remedy = (
             "another stream may be running; choose others with --set wire.data=tcp://127.0.0.1:6590 and wire.control"
         )
         return Finding("ports", False, f"in use: {', '.join(taken)}", remedy)
-    return Finding("ports", True, "5590 and 5591 are free")
+    return Finding("ports", True, f"{DEFAULT_PORTS[0]} and {DEFAULT_PORTS[1]} are free")
 
 
 def _model() -> Finding:

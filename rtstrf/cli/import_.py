@@ -78,12 +78,14 @@ def run(args: argparse.Namespace) -> int:
         part = getattr(sidecar, slot)
         if part is not None:
             words = ", ".join(f"{key}={value}" for key, value in part.options.items())
-            console.print(f"{slot}: {part.kind} ({words})", markup=False)
+            console.print(f"{slot}: {part.kind} ({words})", markup=False, soft_wrap=True)
     console.print(
         f"{args.out}: {len(sidecar.units)} units, bins of {sidecar.bin_ms:.6g} ms", markup=False, soft_wrap=True
     )
     if sidecar.wav2spec is not None or "hop_samples" in sidecar.core:
         console.print(f"next: rtstrf verify {args.out}", markup=False, soft_wrap=True)
     else:
-        console.print("It takes spectrograms; import it with --wav2spec KIND to let it hear.", markup=False)
+        console.print(
+            "It takes spectrograms; import it with --wav2spec KIND to let it hear.", markup=False, soft_wrap=True
+        )
     return 0

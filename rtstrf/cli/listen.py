@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 import time
 from typing import Any
+
+from rtstrf.errors import ConfigError, WireError
 
 HELP = "Print what a stream sends: a line a second for people, or every message as a line of JSON."
 EXAMPLE = """\
@@ -14,12 +17,13 @@ EXAMPLE = """\
   rtstrf listen tcp://127.0.0.1:6590 --json --topics rates --count 200 > rates.jsonl"""
 
 DEFAULT_ENDPOINT = "tcp://127.0.0.1:5590"
+FINAL_STATES = ("ended", "source_lost")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("endpoint", nargs="?", default=DEFAULT_ENDPOINT, help=f"data endpoint ({DEFAULT_ENDPOINT})")
     parser.add_argument(
-        "--topics", default="rates", help="kinds of messages, with commas: rates, spectrogram, onoff, level"
+        "--topics", default="rates", help="kinds of messages, with commas: rates, spectrogram, onoff, level, spikes"
     )
     parser.add_argument("--json", action="store_true", help="one line of JSON a message, arrays included")
     parser.add_argument("--count", type=int, help="stop after so many array messages")
@@ -27,20 +31,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from rtstrf.errors import WireError
     from rtstrf.wire.client import Client
     from rtstrf.wire.message import Flags
 
-    topics = tuple(topic.strip() for topic in args.topics.split(",") if topic.strip())
+    topics = checked_topics(args)
     told = 0
+    over = False
     last_heard = time.monotonic()
     with Client(args.endpoint, topics=topics) as client:
         report = _tell_json if args.json else _Reporter(client)
         while True:
             messages = client.poll(0.2)
+            if over and not messages:  # what was on its way when the state became final has come
+                return 0
             for message in messages:
                 last_heard = time.monotonic()
                 report(message)
+                over = over or is_final(message)
                 if message.array is None:
                     continue
                 told += 1
@@ -51,6 +58,26 @@ def run(args: argparse.Namespace) -> int:
                     f"nothing came from {args.endpoint} for {args.timeout_s:g} s",
                     remedy="start a stream with: rtstrf live, or check the endpoint",
                 )
+
+
+def checked_topics(args: argparse.Namespace) -> tuple[str, ...]:
+    """Return the kinds of messages to follow; ConfigError where an option cannot be used."""
+    topics = tuple(topic.strip() for topic in args.topics.split(",") if topic.strip())
+    if not topics:
+        raise ConfigError(f"--topics {args.topics!r} names no kind of message", remedy="give for example: rates,level")
+    if args.count is not None and args.count < 1:
+        raise ConfigError(f"--count {args.count}", remedy="give 1 or more, or leave it out to listen to the end")
+    if args.timeout_s is not None and not 0 < args.timeout_s < math.inf:
+        raise ConfigError(f"--timeout-s {args.timeout_s:g}", remedy="give seconds above 0, or leave it out")
+    return topics
+
+
+def is_final(message: Any) -> bool:
+    """Tell whether this is the event after which nothing is simulated any more, for whoever follows no rates."""
+    header = message.header
+    if message.kind != "event" or header.get("name") != "state" or not isinstance(header.get("details"), dict):
+        return False
+    return header["details"].get("state") in FINAL_STATES
 
 
 def _tell_json(message: Any) -> None:
@@ -66,10 +93,12 @@ class _Reporter:
     def __init__(self, client: Any) -> None:
         self._client = client
         self._due = 0.0
+        self._run: str | None = None
 
     def __call__(self, message: Any) -> None:
         header = message.header
-        if message.kind == "hello":
+        if message.kind == "hello" and header["run"] != self._run:  # every client that joins is greeted aloud
+            self._run = header["run"]
             bins = f"{len(header.get('units', []))} units, bins of {1e3 * header['bin_s']:g} ms"
             print(f"run {header['run'][:8]}: {header.get('model')}, {bins}")
         elif message.kind == "event":

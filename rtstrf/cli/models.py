@@ -19,6 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Column, Table
 
     from rtstrf.checkpoints.load import bundled_models, load_model
@@ -48,9 +49,9 @@ def run(args: argparse.Namespace) -> int:
     for row in rows:
         stages = [slot["kind"] for slot in (row["wav2spec"], row["prefiltering"]) if slot]
         table.add_row(
-            row["name"],
+            escape(row["name"]),
             row["model_class"],
-            " + ".join(stages) or "none",
+            escape(" + ".join(stages)) or "none",
             str(len(row["units"])),
             f"{row['parameters']:,}",
             f"{row['state_bytes']:,} B" if row["state_bytes"] else "-",
@@ -64,8 +65,8 @@ def run(args: argparse.Namespace) -> int:
             shown = [
                 f"{f:{spec}}" if f is not None else "-" for f, spec in zip(figures, (".0f", ".0f", ".3f"), strict=True)
             ]
-            units.add_row(str(index), unit["id"], *shown)
+            units.add_row(str(index), escape(unit["id"]), *shown)
         console.print(units)
         for line in rows[0]["citation"]:
-            console.print(f"cite: {line}", markup=False)
+            console.print(f"cite: {line}", markup=False, soft_wrap=True)
     return 0

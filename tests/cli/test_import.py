@@ -35,11 +35,20 @@ def test_a_folder_of_deepstrf_becomes_one_that_streams(rtstrf: Command, folder: 
         "prefiltering: adaptrans",
         f"kernel_frames={TAPS}",
     ):
-        assert word in outcome.out.replace("\n", " ")
-    assert "3 units" in outcome.out
+        assert word in outcome.out
+    assert f"{tmp_path / 'out'}: 3 units" in outcome.out
+    assert f"next: rtstrf verify {tmp_path / 'out'}\n" in outcome.out
     loaded = load_model(tmp_path / "out")
     assert loaded.sidecar.name == "mine"
     assert loaded.sidecar.hz_per_response == 200
+
+
+def test_a_long_path_is_printed_in_one_piece_to_be_copied(rtstrf: Command, folder: Path, tmp_path: Path) -> None:
+    out = tmp_path.joinpath(*["a-folder-with-a-long-name"] * 5)
+    facts = ("--hz-per-response", 200, "--bin-ms", 5, "--sample-rate", 44100, "--prefilter-taps", TAPS)
+    outcome = rtstrf("import", folder, "--out", out, *facts, "--wav2spec", "defaults,log_offset=1.0")
+    assert f"next: rtstrf verify {out}" in outcome.out.splitlines()
+    assert [line.partition(":")[0] for line in outcome.out.splitlines()][:2] == ["wav2spec", "prefiltering"]
 
 
 def test_what_is_missing_is_one_message_with_the_options(rtstrf: Command, folder: Path, tmp_path: Path) -> None:

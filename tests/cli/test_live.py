@@ -111,6 +111,56 @@ def test_listening_tells_a_person_what_happens(processes: list[subprocess.Popen]
     assert "strongest unit" in done.stdout
 
 
+def test_listening_without_rates_ends_too(processes: list[subprocess.Popen], tmp_path: Path) -> None:
+    path = write_sound(tmp_path / "n.wav", noise(24000), 48000)
+    keys = sets(f"source.path={path}", "engine.autostart=false")
+    process, data, control = start(processes, "--source", "file", *keys)
+    command = [sys.executable, "-m", "rtstrf", "listen", data, "--json", "--topics", "level"]
+    listener = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    processes.append(listener)
+    assert listener.stdout is not None
+    assert json.loads(listener.stdout.readline())["kind"] == "hello"
+    with Client(data, control) as client:
+        client.request("start")
+    lines = [json.loads(line) for line in listener.communicate(timeout=60)[0].splitlines()]
+    assert listener.returncode == 0
+    assert not [line for line in lines if line["kind"] == "rates"]
+    assert sum(len(line["data"]) for line in lines if line["kind"] == "level") == 100
+    assert process.wait(30) == 0
+
+
+def test_a_run_is_told_once_however_many_clients_join(processes: list[subprocess.Popen]) -> None:
+    _, data, _ = start(processes, "--source", "noise")
+    command = [sys.executable, "-u", "-m", "rtstrf", "listen", data, "--count", "400"]
+    listener = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    processes.append(listener)
+    assert listener.stdout is not None
+    told = listener.stdout.readline()
+    assert told.startswith("run ")
+    with Client(data) as client:
+        receive(client, lambda _: client.hello is not None)
+    told += listener.communicate(timeout=60)[0]
+    assert sum(line.startswith("run ") for line in told.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--topics", ""], "--topics '' names no kind of message"),
+        (["--topics", " , "], "names no kind of message"),
+        (["--topics", "smell"], "no such kind of message: 'smell'"),
+        (["--count", "0"], "--count 0"),
+        (["--count", "-3"], "--count -3"),
+        (["--timeout-s", "0"], "--timeout-s 0"),
+        (["--timeout-s", "-1"], "--timeout-s -1"),
+        (["--timeout-s", "nan"], "--timeout-s nan"),
+        (["--timeout-s", "inf"], "--timeout-s inf"),
+    ],
+)
+def test_an_option_that_listening_cannot_use_is_named(rtstrf: Command, options: list[str], words: str) -> None:
+    assert_refused(rtstrf("listen", "tcp://127.0.0.1:1", *options), words)
+
+
 def test_listening_to_nobody_ends_when_told_to(rtstrf: Command) -> None:
     outcome = rtstrf("listen", "tcp://127.0.0.1:1", "--timeout-s", "0.3")
     assert_refused(outcome, "nothing came from tcp://127.0.0.1:1", "rtstrf live")

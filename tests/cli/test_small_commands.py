@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 
 import pytest
 
@@ -39,8 +40,40 @@ def test_an_unknown_model_says_which_there_are(rtstrf: Command) -> None:
 
 def test_the_doctor_looks_at_everything_and_says_what_to_do(rtstrf: Command) -> None:
     findings = json.loads(rtstrf("doctor", "--json").out)
-    assert {"machine", "models", "sound files", "microphone", "network", "display", "screen", "ports"} <= {
-        finding["what"] for finding in findings
-    }
+    assert {
+        "machine",
+        "models",
+        "sound files",
+        "microphone",
+        "network",
+        "display",
+        "screen",
+        "ports",
+        "models by OWNER/NAME",
+    } <= {finding["what"] for finding in findings}
     assert all(finding["ok"] or finding["remedy"] for finding in findings)
-    assert rtstrf("doctor").code == 0
+    shown = rtstrf("doctor")
+    assert shown.code == 0
+    for finding in findings:
+        assert finding["ok"] or f"{finding['what']}: {finding['remedy']}" in shown.out.splitlines()
+
+
+def test_the_doctor_finds_a_port_that_is_in_use_and_not_one_whose_connections_just_closed(
+    rtstrf: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def found() -> dict[str, object]:
+        return next(f for f in json.loads(rtstrf("doctor", "--json").out) if f["what"] == "ports")
+
+    with socket.socket() as server:
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        port = server.getsockname()[1]
+        monkeypatch.setattr("rtstrf.cli.demo.DEFAULT_PORTS", (port, port))
+        assert str(port) in str(found()["found"])
+        assert not found()["ok"]
+        with socket.create_connection(("127.0.0.1", port)) as client:
+            accepted, _ = server.accept()
+            accepted.close()  # first, so that the port keeps the connection in TIME_WAIT
+            assert client.recv(1) == b""
+    assert found()["ok"]
