@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import os
 import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
 from typing import Any
+
+from rtstrf.errors import ConfigError
 
 HELP = "Play a built-in scene of 20 s to a fitted population of auditory cortex and show it; saves the picture."
 EXAMPLE = """\
@@ -29,6 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     began = time.monotonic()
+    check_picture(Path(args.picture))
     data, control = (f"tcp://127.0.0.1:{port}" for port in choose_ports())
     # The display is another process and starts while torch is still loading here.
     display = start_display(args, data, control)
@@ -37,6 +41,9 @@ def run(args: argparse.Namespace) -> int:
         if args.stay:
             print("the scene is over; close the window to end", file=sys.stderr)
         code = display.wait(None if args.stay else PICTURE_WAIT_S)
+    except subprocess.TimeoutExpired:
+        print(f"the display did not end within {PICTURE_WAIT_S:g} s of the scene; it is closed now", file=sys.stderr)
+        code = 1
     finally:
         if display.poll() is None:
             display.terminate()
@@ -48,6 +55,15 @@ def run(args: argparse.Namespace) -> int:
     if code == 0:
         print(f"the picture is in {args.picture}; next: rtstrf live --source microphone --view", file=sys.stderr)
     return code
+
+
+def check_picture(path: Path) -> None:
+    """Refuse, before the scene is played, a place where the picture could not be saved."""
+    folder = path.resolve().parent
+    if not folder.is_dir() or not os.access(folder, os.W_OK) or path.is_dir():
+        raise ConfigError(
+            f"the picture cannot be saved as {path}", remedy="name a file in a folder that exists and may be written to"
+        )
 
 
 def choose_ports() -> tuple[int, int]:

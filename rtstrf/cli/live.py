@@ -56,6 +56,8 @@ def run(args: argparse.Namespace) -> int:
             if display is not None:
                 display.terminate()
                 display.wait()
+    if engine.keeping_failed is not None:
+        print(engine.keeping_failed, file=sys.stderr)
     if not args.quiet:
         print_summary(engine.status(), sys.stderr)
     return 0

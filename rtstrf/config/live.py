@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from rtstrf.config.load import Section
 from rtstrf.config.sources import SECTIONS, AnySource
@@ -20,12 +20,19 @@ class WireSection(Section):
     control: str = Field("tcp://127.0.0.1:5591", description="endpoint that answers requests; port 0 takes a free one")
     stream: str = Field("main", description="name of the stream, the second part of every topic")
     topics: tuple[OptionalTopic, ...] = Field(
-        ("spectrogram", "onoff", "level"), description="what to publish beside the rates, for displays"
+        ("spectrogram", "onoff", "level"), strict=False, description="what to publish beside the rates, for displays"
     )
     queue_messages: int = Field(1024, ge=16, description="messages that may wait for the network thread")
     insecure_lan: bool = Field(
         False, description="allow endpoints that other machines can reach, unencrypted and open to anybody"
     )
+
+    @field_validator("topics")
+    @classmethod
+    def _each_once(cls, topics: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(topics)) != len(topics):
+            raise ValueError("each topic once")
+        return topics
 
 
 class EngineSection(Section):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import typing
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +17,8 @@ from rtstrf.errors import ConfigError
 class Section(BaseModel):
     """A part of a configuration: unknown keys and wrong types are mistakes, and nothing changes once it is read."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    # Strict: text is no number, and true is not 1. A whole number is a number.
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, strict=True)
 
 
 AnySection = TypeVar("AnySection", bound=Section)
@@ -63,10 +65,27 @@ def check(section: type[AnySection], values: dict[str, Any], where: str) -> AnyS
         ) from None
 
 
+class _Loader(yaml.SafeLoader):
+    """YAML's safe loader, in which 2e3 is a number and a key that stands twice is a mistake."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [key.value for key, _ in node.value]
+        twice = next((key for key in keys if keys.count(key) > 1), None)
+        if twice is not None:
+            raise yaml.MarkedYAMLError(None, None, f"the key {twice!r} stands twice", node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
+# YAML 1.1 takes numbers such as 2e3 and 1e-4 for text.
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9][0-9_]*[eE][-+]?[0-9]+$"), "-+0123456789"
+)
+
+
 def read_yaml(path: Path) -> dict[str, Any]:
     """Read a YAML file that holds a mapping."""
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        values = yaml.load(path.read_text(encoding="utf-8"), _Loader)
     except FileNotFoundError as error:
         raise ConfigError(
             f"no configuration file {str(path)!r}", remedy="the folder configs has some to start from"
@@ -93,7 +112,7 @@ def apply_override(values: dict[str, Any], override: str) -> None:
             f"{override!r} sets nothing", remedy="write it as key=value, for example source.level_db_spl=65"
         )
     try:
-        value = yaml.safe_load(text)
+        value = yaml.load(text, _Loader)
     except yaml.YAMLError as error:
         raise ConfigError(f"the value of {key} is not valid YAML: {text!r}", remedy="put it in quotes") from error
     inner = values

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 Reply = dict[str, Any]
 
+FARTHEST_START_NS = 24 * 3600 * 10**9
+
 
 class Commands:
     """Carry out control commands on an engine.
@@ -37,8 +39,7 @@ class Commands:
         if cmd == "mark":
             return self._mark(args)
         if cmd == "start":
-            engine.begin(args.get("at"))
-            return {"state": engine.state, "at": args.get("at")}
+            return self._start(args.get("at"))
         if cmd in ("stop", "arm"):
             return self._between_hops(lambda: self._pause("stopped" if cmd == "stop" else "armed"))
         if cmd == "reset":
@@ -47,6 +48,21 @@ class Commands:
             change = engine.parameters.checked(args["name"], args["value"])
             return self._between_hops(lambda: engine.inference.change(change))
         raise ConfigError(f"no command {cmd!r}", remedy="see docs/protocol.md")
+
+    def _start(self, at_ns: int | None) -> Reply:
+        engine = self._engine
+        if engine.state == "running":
+            if at_ns is None:
+                return {"state": engine.state, "at": None}
+            raise ConfigError("the stream is running already", remedy="send stop first, then start at a time to come")
+        now_ns = engine.clock.now_ns()
+        if at_ns is not None and not now_ns <= at_ns <= now_ns + FARTHEST_START_NS:
+            raise ConfigError(
+                f"start at {at_ns} ns, and it is {now_ns} ns since the run started",
+                remedy="give a time to come, at most a day ahead; ping tells the time of the run",
+            )
+        engine.begin(at_ns)
+        return {"state": engine.state, "at": at_ns}
 
     def _between_hops(self, action: Callable[[], Reply]) -> Future[Reply]:
         done: Future[Reply] = Future()
@@ -63,7 +79,7 @@ class Commands:
     def _pause(self, state: str) -> Reply:
         self._engine.inference.deafen()
         self._engine.set_state(state)
-        return {"state": state, "bin": self._engine.pipeline.next_bin}
+        return {"state": state, "bin": self._engine.inference.next_bin}
 
     def _mark(self, args: dict[str, Any]) -> Reply:
         engine = self._engine

@@ -26,7 +26,7 @@ from rtstrf.engine.parameters import Parameters
 from rtstrf.errors import SoundError, UserError
 from rtstrf.pipeline import Pipeline
 from rtstrf.sound.pace import Paced
-from rtstrf.sound.source import Block, Source
+from rtstrf.sound.source import Block, Source, SourceInfo
 from rtstrf.wire.server import WireServer
 
 READ_TIMEOUT_S = 0.1  # how soon a stop is noticed while a device is silent
@@ -88,7 +88,7 @@ class Engine:
             config.wire.control,
             config.wire.stream,
             clock=self.clock,
-            hello=lambda: greeting(self.config, self.pipeline, self._source.info),
+            hello=self._greeting,
             status=self.status,
             handle=Commands(self).handle,
             queue_messages=config.wire.queue_messages,
@@ -104,6 +104,8 @@ class Engine:
         self._finished = threading.Event()
         self._threads: list[threading.Thread] = []
         self._keeper: SoundKeeper | None = None
+        self.keeping_failed: str | None = None
+        self._greeted_with: tuple[SourceInfo, dict[str, Any]] | None = None
 
     # --- life ---------------------------------------------------------------------------------------------------
 
@@ -140,9 +142,9 @@ class Engine:
         self.pipeline.runner.warm_up(times=20)
         self.server.start()
         try:
+            self._source.open()
             if self.config.engine.keep_sound is not None:
                 self._keeper = SoundKeeper(self.config.engine.keep_sound, self._info.rate_hz)
-            self._source.open()
         except BaseException:
             self.stop()
             raise
@@ -204,17 +206,19 @@ class Engine:
         try:
             self._keeper.write(block)
         except (OSError, RuntimeError) as error:  # a full disk ends the keeping, not the stream
+            self._keeper.abandon()
             self._keeper = None
-            self.server.event("fault", what=f"the sound is no longer kept: {error}", remedy="make room on the disk")
+            self.keeping_failed = f"the sound was not kept: {error}"
+            self.server.event("fault", what=self.keeping_failed, remedy="make room on the disk")
 
     def _hand_over(self, hops: list[Hop]) -> None:
         for hop in hops:
-            # A device cannot wait for the model; a file that is read as fast as possible can.
-            self.handover.put(hop, wait=not self._source.live and not self._stop.is_set())
+            self.handover.put(hop, wait=self._can_wait and not self._stop.is_set())
 
     def _infer(self) -> None:
         try:
             self.inference.run()
+            self.inference.finish(self.ledger.bins)
             if self.state != "source_lost":
                 self.set_state("ended")
         except BaseException as error:
@@ -255,10 +259,18 @@ class Engine:
             "queue": len(self.handover),
             "dropped_hops": self.handover.dropped_hops,
             "xruns": self._source.xruns,
+            "non_finite_samples": getattr(self._source, "non_finite_samples", 0),
             "samples_in": ledger.samples_in,
             "samples_lost": ledger.samples_lost,
             "drift_ppm": round(ledger.clock.drift_ppm, 3) if ledger.clock is not None else None,
         }
+
+    def _greeting(self) -> dict[str, Any]:
+        """Return the greeting, made anew only where opening the source has told more of it."""
+        info = self._source.info
+        if self._greeted_with is None or self._greeted_with[0] is not info:
+            self._greeted_with = info, greeting(self.config, self.pipeline, info)
+        return self._greeted_with[1]
 
     def _paced(self, source: Source) -> Source:
         section = self.config.source
@@ -270,6 +282,11 @@ class Engine:
         if isinstance(self._source, Paced):
             return self._source.speed
         return 1.0 if self._source.live else None
+
+    @property
+    def _can_wait(self) -> bool:
+        """Whether the source can be held back until the model has caught up: a pipe can, and a file without a pace."""
+        return not self._source.live or self._info.kind == "stdin"
 
     def _is_replayed(self) -> bool:
         return isinstance(self.config.source, PacedSourceSection)

@@ -61,6 +61,7 @@ class Inference:
         self._listening_from_ns: int | None = None
         self._deaf = True
         self._next_flags = Flags(0)
+        self.next_bin = 0  # the bin that the next hop will make, heard or not
         self._published_to = 0  # bins before this one have been published, or counted as missing
         self._bins_since_start = 0
         self._overloaded = False
@@ -74,7 +75,20 @@ class Inference:
                 self._hear(item)
             else:
                 item()
-        self._publish_end()
+
+    def finish(self, bins: int) -> None:
+        """Publish the end of the run, after the last hop.
+
+        Parameters
+        ----------
+        bins : int
+            Whole bins that the sound had in all; those after the last one published are told as missing.
+        """
+        bins = max(bins, self._published_to)
+        gap = bins - self._published_to
+        if gap:
+            self._tell_gap(gap, bins)
+        self._publish_end(bins, gap)
 
     def listen(self, from_ns: int | None) -> None:
         """Begin with the first hop that ends after `from_ns` on the monotonic clock, or with the next one."""
@@ -88,7 +102,7 @@ class Inference:
     def reset_by_client(self) -> dict[str, Any]:
         """Forget the sound so far, between two hops."""
         self._start_afresh()
-        told = {"bin": self._pipeline.next_bin, "s": self._pipeline.next_bin * self._pipeline.hop_samples}
+        told = {"bin": self.next_bin, "s": self.next_bin * self._pipeline.hop_samples}
         self._server.event("reset", **told)
         return told
 
@@ -96,7 +110,7 @@ class Inference:
         """Change a live parameter, between two hops."""
         self._parameters.apply(change)
         self._next_flags |= Flags.PARAMETER_CHANGED
-        told = {"parameter": change.name, "value": change.value, "bin": self._pipeline.next_bin}
+        told = {"parameter": change.name, "value": change.value, "bin": self.next_bin}
         self._server.event("parameter", **told)
         return told
 
@@ -115,6 +129,7 @@ class Inference:
         }
 
     def _hear(self, hop: Hop) -> None:
+        self.next_bin = hop.index + 1
         if self._deaf or (self._listening_from_ns is not None and hop.t_cap_ns <= self._listening_from_ns):
             return  # the bins that pass are missing from the next message on
         gap = hop.index - self._published_to
@@ -127,7 +142,9 @@ class Inference:
         level_db_spl = self._meter.push(samples[None])
         t_proc_ns = time.perf_counter_ns() - began_ns
         waiting = len(self._handover)
-        if (waiting >= self._config.overload_hops) != self._overloaded:
+        # Over at half the limit only, so that a queue about as long as the limit is one overload, not many.
+        limit = self._config.overload_hops
+        if waiting <= limit // 2 if self._overloaded else waiting >= limit:
             self._overloaded = not self._overloaded
             self._server.event("overload", on=self._overloaded, queue=waiting, bin=heard.index)
         if self._overloaded:
@@ -140,9 +157,8 @@ class Inference:
         """Return what is to be told of a hop, and bring the state in line with it."""
         flags, self._next_flags = self._next_flags, Flags(0)
         if gap:
-            self._bins_missing += gap
+            self._tell_gap(gap, hop.index)
             self._pipeline.skip(hop.index - self._pipeline.next_bin)
-            self._server.event("gap", bins=gap, bin=hop.index)
             flags |= Flags.DISCONTINUITY
             if self._config.reset_after_gap:
                 self._start_afresh()
@@ -180,17 +196,21 @@ class Inference:
         self._published_to = heard.index + 1
         self._bins += 1
 
-    def _publish_end(self) -> None:
+    def _tell_gap(self, bins: int, before: int) -> None:
+        self._bins_missing += bins
+        self._server.event("gap", bins=bins, bin=before)
+
+    def _publish_end(self, bins: int, gap: int) -> None:
         """Publish a message of no bins that says the run is over: the end is known only after the last hop."""
         now_ns = self._clock.now_ns()
-        end = self._published_to * self._pipeline.hop_samples
+        end = bins * self._pipeline.hop_samples
         header: dict[str, Any] = {
-            "i0": self._published_to,
+            "i0": bins,
             "s0": end,
             "s1": end,
             "t_cap": now_ns,
             "t_raw": now_ns,
             "t_proc": 0,
         }
-        header |= {"gap": 0, "flags": int(self._always | Flags.LAST), "load": 0.0, "q": 0, "unit": UNITS["rates"]}
+        header |= {"gap": gap, "flags": int(self._always | Flags.LAST), "load": 0.0, "q": 0, "unit": UNITS["rates"]}
         self._server.submit("rates", header, np.empty((0, self._pipeline.loaded.model.out_neurons), dtype=np.float32))

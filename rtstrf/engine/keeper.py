@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,10 @@ class SoundKeeper:
     def __init__(self, path: str, rate_hz: int) -> None:
         soundfile = require("soundfile", "sound")
         self._path = Path(path)
+        if self._path.exists():
+            raise SoundError(
+                f"{path} exists and would be replaced by the sound of this session", remedy="choose another name"
+            )
         self._part = self._path.with_name(self._path.name + ".part")
         try:
             # RF64 is WAV that may exceed 4 GB.
@@ -50,7 +55,17 @@ class SoundKeeper:
         self._file.write(block.samples)
 
     def close(self) -> None:
-        """Complete the file; may be called twice."""
-        if not self._file.closed:
+        """Complete the file; may be called twice. A session without any sound leaves none."""
+        if self._file.closed:
+            return
+        if not self._file.frames:
+            self.abandon()
+            return
+        self._file.close()
+        os.replace(self._part, self._path)
+
+    def abandon(self) -> None:
+        """Leave nothing behind."""
+        with suppress(OSError, RuntimeError):  # a full disk may refuse the header that closing writes
             self._file.close()
-            os.replace(self._part, self._path)
+        self._part.unlink(missing_ok=True)

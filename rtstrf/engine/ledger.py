@@ -86,6 +86,11 @@ class Ledger:
         self._losses: deque[range] = deque()  # on the source's clock
 
     @property
+    def bins(self) -> int:
+        """Whole bins of sound that have passed: given out, or left out as a gap."""
+        return self._next_bin
+
+    @property
     def position(self) -> int:
         """Samples of the source's clock that have passed: captured or lost."""
         return self.samples_in + self.samples_lost

@@ -51,6 +51,10 @@ def test_all_mistakes_are_told_at_once_with_the_keys_there_are(tmp_path: Path) -
         ("source={kind: file}", "source.path: field required"),
         ("wire.data=[", "not valid YAML"),
         ("engine.gain_db=.nan", "finite"),
+        ("engine.gain_db='6'", "engine.gain_db: input should be a valid number"),
+        ("engine.queue_hops=true", "engine.queue_hops: input should be a valid integer"),
+        ("wire.topics=[level, level]", "each topic once"),
+        ("wire={data: a, data: b}", "not valid YAML"),
     ],
 )
 def test_an_override_that_cannot_be_used_says_why(override: str, message: str) -> None:

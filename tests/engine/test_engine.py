@@ -15,7 +15,7 @@ from rtstrf.config.load import load_config
 from rtstrf.engine.engine import Engine
 from rtstrf.errors import SoundError, WireError
 from rtstrf.pipeline import Pipeline
-from rtstrf.sound.source import Block
+from rtstrf.sound.source import Block, SourceInfo
 from rtstrf.wire.message import Flags
 from rtstrf.wire.request import RequestError
 from tests.support.live import (
@@ -149,8 +149,9 @@ def test_a_device_faster_than_the_model_loses_hops_and_every_one_is_told() -> No
     rates = of_kind(messages, "rates")
     assert status["dropped_hops"] > 0
     assert len(rates) + status["dropped_hops"] == 200
-    trailing = 200 - 1 - rates[-1].header["i0"]
-    assert sum(m.header["gap"] for m in rates) + trailing == status["dropped_hops"]
+    told = [m for m in messages if m.kind == "rates"]  # the message of no bins at the end included
+    assert sum(m.header["gap"] for m in told) == status["dropped_hops"] == status["bins_missing"] == client.bins_lost
+    assert told[-1].header["i0"] == 200
 
 
 def test_a_reset_takes_effect_between_two_bins_and_names_them() -> None:
@@ -229,6 +230,65 @@ def test_a_device_begins_at_the_agreed_time_and_tells_what_passed() -> None:
     assert [m.header["i0"] for m in rates] == list(range(20, 40))
     assert rates[0].header["gap"] == 20
     assert Flags.DISCONTINUITY in rates[0].flags
+
+
+def test_sound_lost_at_the_very_end_is_told_with_the_end() -> None:
+    source = ScriptedSource([Block(noise(2400), 0), Block(np.empty(0, dtype=np.float32), 0, lost_samples=24000)])
+    with session(source=source) as (engine, client):
+        client.request("start")
+        source.play()
+        messages = receive(client, is_over)
+    last = [m for m in messages if m.kind == "rates"][-1]
+    assert Flags.LAST in last.flags
+    assert (last.header["i0"], last.header["gap"]) == (110, 100)
+    assert events(messages, "gap") == [{"bins": 100, "bin": 110}]
+    assert engine.status()["bins_missing"] == client.bins_lost == 100
+
+
+def test_commands_name_the_bin_they_apply_to_while_sound_passes_unheard() -> None:
+    with session("source.kind=noise", "source.duration_s=3", "source.speed=2") as (_, client):
+        client.request("start")
+        first = receive(client, lambda messages: len(of_kind(messages, "rates")) > 20)
+        stopped = client.request("stop")
+        while client.request("status")["samples_in"] < 240 * (stopped["bin"] + 100):
+            pass
+        told = client.request("reset")
+        assert told["bin"] >= stopped["bin"] + 50
+        client.request("start")
+        rates = of_kind(first + receive(client, is_over), "rates")
+    resumed = next(m for m in rates if m.header["gap"])
+    assert resumed.header["i0"] >= told["bin"]
+
+
+@pytest.mark.parametrize("at", [-5, 1, 2**52])
+def test_a_start_that_is_past_or_never_is_refused(at: int) -> None:
+    with session() as (_, client):
+        with pytest.raises(RequestError, match="since the run started"):
+            client.request("start", at=at)
+        assert client.request("status")["state"] == "armed"
+
+
+def test_a_running_stream_is_not_started_again() -> None:
+    with session() as (_, client):
+        client.request("start")
+        assert client.request("start")["state"] == "running"
+        with pytest.raises(RequestError, match="is running"):
+            client.request("start", at=2**40)
+
+
+def test_a_pipe_that_is_faster_than_the_model_is_held_back_and_loses_nothing() -> None:
+    class Pipe(ScriptedSource):
+        def __init__(self) -> None:
+            super().__init__([Block(noise(48000), 0)])
+            self.info = SourceInfo("stdin", "pipe", 48000)
+
+    source = Pipe()
+    with session("engine.queue_hops=4", source=source) as (engine, client):
+        client.request("start")
+        source.play()
+        receive(client, is_over)
+    status = engine.status()
+    assert (status["bins"], status["dropped_hops"]) == (200, 0)
 
 
 def test_a_client_can_end_the_run() -> None:

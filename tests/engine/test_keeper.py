@@ -33,6 +33,23 @@ def test_a_folder_that_does_not_exist_is_named(tmp_path: Path) -> None:
         SoundKeeper(str(tmp_path / "no-such-folder" / "kept.wav"), 48000)
 
 
+def test_a_recording_that_is_there_is_not_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "kept.wav"
+    path.write_bytes(b"precious")
+    with pytest.raises(SoundError, match="exists"):
+        SoundKeeper(str(path), 48000)
+    assert path.read_bytes() == b"precious"
+
+
+def test_a_session_without_sound_and_an_abandoned_one_leave_nothing(tmp_path: Path) -> None:
+    SoundKeeper(str(tmp_path / "empty.wav"), 48000).close()
+    keeper = SoundKeeper(str(tmp_path / "abandoned.wav"), 48000)
+    keeper.write(Block(noise(100), 0))
+    keeper.abandon()
+    keeper.close()
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_full_disk_ends_the_keeping_and_not_the_stream(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(self: SoundKeeper, block: Block) -> None:
         raise OSError("No space left on device")
@@ -45,3 +62,4 @@ def test_a_full_disk_ends_the_keeping_and_not_the_stream(tmp_path: Path, monkeyp
         messages = receive(client, is_over)
     assert joined(messages, "rates").shape == (10, 119)
     assert "No space left on device" in events(messages, "fault")[0]["what"]
+    assert list(tmp_path.iterdir()) == []
