@@ -151,7 +151,9 @@ def print_table(console: Console, result: dict[str, Any]) -> None:
     console.print(table)
     for blocks, sha256 in result["blocks_sha256"].items():
         console.print(Text(f"SHA-256 of the rates, blocks of {blocks:>6}  {sha256}"), soft_wrap=True)
-    console.print("Measured is relative to the peak, but for G0: results that differ from the first.", style="dim")
+    console.print(
+        "Measured is relative to the peak, at least 1, but for G0: results that differ from the first.", style="dim"
+    )
 
 
 def _number(value: float | None) -> str:

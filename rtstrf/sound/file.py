@@ -42,6 +42,8 @@ class FileSource(Source):
 
     Raises
     ------
+    ConfigError
+        If `full_scale_db_spl` is no level of a sound.
     SoundError
         If the file is missing, a directory, empty, cut short or no sound, or has no such channel; when it is read,
         if a sample is NaN or infinite (the message says which).
@@ -67,7 +69,7 @@ class FileSource(Source):
         self.path = Path(path).expanduser()
         self.channel = channel
         self.loop = loop
-        self._pa_per_unit = db_spl_to_pa(full_scale_db_spl)
+        self._pa_per_unit = db_spl_to_pa(full_scale_db_spl, "full_scale_db_spl")
         self._soundfile = require("soundfile", "sound", system_hint="install libsndfile: sudo apt install libsndfile1")
         self._file: Any = None
         self._position = 0  # of the next page

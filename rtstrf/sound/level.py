@@ -11,11 +11,26 @@ import math
 
 import numpy as np
 
+from rtstrf.errors import ConfigError
+
 ONE_PASCAL_DB_SPL = 94.0
+LEAST_DB_SPL, GREATEST_DB_SPL = -100.0, 300.0  # further than any sound, and any calibration of a sound card
 
 
-def db_spl_to_pa(level_db_spl: float) -> float:
+def db_spl_to_pa(level_db_spl: float, name: str = "level_db_spl") -> float:
     """Return the RMS pressure in pascals of a level in dB SPL.
+
+    Parameters
+    ----------
+    level_db_spl : float
+        From -100 to 300.
+    name : str, optional
+        What the user calls it, for the error.
+
+    Raises
+    ------
+    ConfigError
+        If it is no level of a sound: NaN, or out of range.
 
     Examples
     --------
@@ -24,6 +39,10 @@ def db_spl_to_pa(level_db_spl: float) -> float:
     >>> round(db_spl_to_pa(80.0), 4)
     0.1995
     """
+    if not LEAST_DB_SPL <= level_db_spl <= GREATEST_DB_SPL:
+        raise ConfigError(
+            f"{name} is {level_db_spl:g}", remedy=f"give dB SPL from {LEAST_DB_SPL:g} to {GREATEST_DB_SPL:g}"
+        )
     return float(10.0 ** ((level_db_spl - ONE_PASCAL_DB_SPL) / 20.0))
 
 

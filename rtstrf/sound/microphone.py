@@ -75,7 +75,7 @@ class MicrophoneSource(Source):
         self._channels = min(self.device.channels, max(2, 1 + (channel or 0)))
         self.channel = channel
         self.block_samples = block_samples
-        self._pa_per_unit = db_spl_to_pa(full_scale_db_spl)
+        self._pa_per_unit = db_spl_to_pa(full_scale_db_spl, "full_scale_db_spl")
         self.non_finite_samples = 0
         self._stream: Any = None
         self._ring = CaptureRing(1, 1)

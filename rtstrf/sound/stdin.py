@@ -45,8 +45,10 @@ class StdinSource(Source):
     Raises
     ------
     SoundError
-        If the input ends within a frame, which a wrong `dtype` or `channels` does too, or if a float sample is NaN
-        or infinite.
+        If standard input is closed, if it ends within a frame, which a wrong `dtype` or `channels` does too, or if a
+        float sample is NaN or infinite.
+    ConfigError
+        If an option cannot be used.
 
     Examples
     --------
@@ -77,7 +79,7 @@ class StdinSource(Source):
         self.dtype = dtype
         self.channel = channel
         self._frame_bytes = _BYTES_PER_SAMPLE[dtype] * channels
-        self._pa_per_unit = db_spl_to_pa(full_scale_db_spl)
+        self._pa_per_unit = db_spl_to_pa(full_scale_db_spl, "full_scale_db_spl")
         self._given = stream
         self._stream: BinaryIO | None = None
         self._rest = b""
@@ -92,7 +94,7 @@ class StdinSource(Source):
         )
 
     def open(self) -> None:
-        self._stream = sys.stdin.buffer if self._given is None else self._given
+        self._stream = _standard_input() if self._given is None else self._given
         self._rest = b""
         self._position = 0
 
@@ -127,6 +129,13 @@ class StdinSource(Source):
                 f"{self._position} frames of {self.info.channels} x {self.dtype}",
                 remedy="make dtype and channels what the writer sends, or have it write whole frames",
             )
+
+
+def _standard_input() -> BinaryIO:
+    stream = getattr(sys.stdin, "buffer", None)  # None where it is closed, and a notebook's has no bytes
+    if stream is None or stream.closed:
+        raise SoundError("standard input is closed", remedy="pipe samples into it: ffmpeg ... | rtstrf live ...")
+    return stream
 
 
 def decode_pcm(data: bytes, dtype: str) -> np.ndarray:

@@ -308,7 +308,7 @@ class ClickSource(SyntheticSource):
                 remedy=f"give more than 0 and at most {rate_hz / (self._width + 1):g} clicks a second",
             )
         self._period = rate_hz / clicks_per_s
-        self._peak_pa = db_spl_to_pa(peak_db_spl)
+        self._peak_pa = db_spl_to_pa(peak_db_spl, "peak_db_spl")
 
     def pressure_pa(self, index: np.ndarray) -> np.ndarray:
         number = np.floor((index + 0.5) / self._period)  # of the latest click whose rounded onset is not after index

@@ -1,7 +1,8 @@
 """The guarantees, measured: how far a stage is from what it promises, as numbers.
 
 The same functions prove the stages in the tests and in the user's hands (`rtstrf verify`). Each returns an error
-relative to the peak of the reference, infinity where one side is NaN and the other is not.
+relative to the peak of the reference or to 1, whichever is greater (a lower peak is not scaled up: an error of 1e-6 Hz
+is none, however quiet the population), and infinity where one side is NaN and the other is not.
 """
 
 from __future__ import annotations
@@ -19,12 +20,12 @@ from rtstrf.stream import StreamModule, clone, leaves, tree_map
 
 PRIMES = (2, 3, 5, 7, 11, 13)
 
-# What DESIGN promises: any chunking, and any company in the batch, within this of the peak.
+# What DESIGN promises: any chunking, and any company in the batch, within this of the peak, at least 1.
 BOUND = {torch.float32: 1e-5, torch.float64: 1e-10}
 
 
 def relative_error(value: Any, reference: Any) -> float:
-    """Return the largest difference of two outputs, relative to the peak of the reference (at least 1)."""
+    """Return the largest difference of two outputs, relative to the peak of the reference, at least 1."""
     worst = 0.0
     for (_, a), (_, b) in zip(leaves(value), leaves(reference), strict=True):
         if a.shape != b.shape or not torch.equal(a.isfinite(), b.isfinite()):

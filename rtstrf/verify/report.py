@@ -55,7 +55,8 @@ def verify(
     -------
     result : dict
         JSON-serialisable: ``passed``, ``guarantees`` (each with ``id``, ``promise``, ``measured``, ``bound`` and
-        ``passed``; ``measured`` is relative to the peak), ``blocks_sha256``, and what it was measured of and on.
+        ``passed``; ``measured`` is relative to the peak, at least 1), ``blocks_sha256``, and what it was
+        measured of and on.
 
     Raises
     ------
@@ -99,7 +100,7 @@ def verify(
                 # JSON has no infinity: an error that large is NaN on one side only
                 "measured": measured if math.isfinite(measured) else None,
                 "bound": bound,
-                "unit": "of the peak",
+                "unit": "of the peak, at least 1",
                 "passed": measured <= bound,
             }
         )

@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rtstrf.errors import ConfigError
 from rtstrf.sound.level import LevelMeter, db_spl_to_pa, pa_to_db_spl
+from rtstrf.sound.make import open_source
 
 
 def test_94_db_spl_is_one_pascal_exactly() -> None:
@@ -21,7 +23,32 @@ def test_0_db_spl_is_20_micropascals_but_for_the_rounding_of_the_convention() ->
     assert db_spl_to_pa(0.0) == pytest.approx(20e-6, rel=0.003)
 
 
-@given(st.floats(-50, 200))
+@pytest.mark.parametrize("level", [-100.1, 300.1, 1e5, math.inf, -math.inf, math.nan])
+def test_what_is_no_level_of_a_sound_is_named(level: float) -> None:
+    with pytest.raises(
+        ConfigError, match=rf"level_db_spl is {level:g}\n  -> give dB SPL from -100 to 300".replace("+", r"\+")
+    ):
+        db_spl_to_pa(level)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        ("tone", "level_db_spl"),
+        ("sweep", "level_db_spl"),
+        ("noise", "level_db_spl"),
+        ("clicks", "peak_db_spl"),
+        ("stdin", "full_scale_db_spl"),
+        ("file", "full_scale_db_spl"),
+    ],
+)
+def test_every_source_names_its_level_that_is_none(kind: str, name: str) -> None:
+    options = {"path": "any.wav"} if kind == "file" else {}
+    with pytest.raises(ConfigError, match=f"{name} is 7000\n  -> "):
+        open_source(kind, **options, **{name: 7000.0})
+
+
+@given(st.floats(-100, 300))
 def test_levels_come_back_from_pascals(level_db_spl: float) -> None:
     assert pa_to_db_spl(db_spl_to_pa(level_db_spl)) == pytest.approx(level_db_spl, abs=1e-9)
 

@@ -136,6 +136,22 @@ def test_standard_input_is_read_where_no_stream_is_given() -> None:
     assert int(done.stdout) == 123456
 
 
+@pytest.mark.skipif(os.name != "posix", reason="a descriptor is closed before the program starts")
+def test_a_closed_standard_input_is_one_message() -> None:
+    program = (
+        "from rtstrf.errors import SoundError\n"
+        "from rtstrf.sound.stdin import StdinSource\n"
+        "try:\n"
+        "    StdinSource().open()\n"
+        "except SoundError as error:\n"
+        "    print(error)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, check=True, text=True, preexec_fn=lambda: os.close(0)
+    )
+    assert done.stdout.startswith("standard input is closed\n  -> pipe samples into it")
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
