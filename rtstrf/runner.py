@@ -69,7 +69,7 @@ class StepRunner:
         with torch.inference_mode():
             self._initial = self.module.initial_state(lanes)
             self._state = tree_map(torch.clone, self._initial)
-        self._everyone = torch.ones(lanes, dtype=torch.bool, device=self.device)
+        self._belongs_to: str | None = None
 
     def step(self, x: Tensor | np.ndarray, active: Iterable[bool] | Tensor | None = None) -> Any:
         """Advance the active lanes by the frames of `x`.
@@ -148,7 +148,7 @@ class StepRunner:
             raise StreamError(f"not a snapshot of a state: {error}", remedy="give what snapshot() returned") from error
         if header.get("format") != SNAPSHOT_FORMAT or header.get("stage") != self._fingerprint():
             raise StreamError(
-                "the snapshot belongs to another stage, another version of it or another dtype",
+                "the snapshot belongs to another stage, other weights or another dtype",
                 remedy=f"restore it into a runner of the same {type(self.module).__name__} in {self.dtype}",
             )
         with torch.inference_mode():
@@ -159,9 +159,16 @@ class StepRunner:
             self._state = where(mask, wide, self._state)
 
     def _fingerprint(self) -> str:
-        parts = [type(self.module).__name__]
-        parts += [f"{path}:{tuple(leaf.shape[1:])}:{leaf.dtype}" for path, leaf in leaves(self._state)]
-        return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+        """Return what a state belongs to: the stage, the form of its state, and the weights that made it."""
+        if self._belongs_to is None:
+            parts = [type(self.module).__name__]
+            parts += [f"{path}:{tuple(leaf.shape[1:])}:{leaf.dtype}" for path, leaf in leaves(self._state)]
+            digest = hashlib.sha256("\n".join(parts).encode())
+            for name, weight in self.module.state_dict().items():
+                digest.update(name.encode())
+                digest.update(weight.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+            self._belongs_to = digest.hexdigest()[:16]
+        return self._belongs_to
 
     def _lane(self, lane: int) -> int:
         if not 0 <= lane < self.lanes:

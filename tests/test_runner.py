@@ -115,8 +115,9 @@ def test_bytes_that_are_no_snapshot_are_refused_and_change_nothing(damage: bytes
         StepRunner(Chain({"a": Count()})),
         StepRunner(AdapTrans([0.5] * BANDS, kernel_frames=4)),
         StepRunner(AdapTrans([0.5] * BANDS, kernel_frames=5), dtype=torch.float64),
+        StepRunner(AdapTrans([0.6] * BANDS, kernel_frames=5)),
     ],
-    ids=["another stage", "other taps", "another dtype"],
+    ids=["another stage", "other taps", "another dtype", "other weights"],
 )
 def test_a_snapshot_of_something_else_is_refused(other: StepRunner) -> None:
     runner = StepRunner(AdapTrans([0.5] * BANDS, kernel_frames=5))
