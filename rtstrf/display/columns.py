@@ -2,6 +2,9 @@
 
 A column is drawn once, when all its bins have come, into the image's next free column; the image is a ring, and showing
 it takes two copies (what lies before the seam and what lies after). Nothing is rolled or drawn anew while time passes.
+
+A column shows the maximum of its bins and not their mean: a response of one bin is then seen at its height, wherever
+the edges of the columns happen to lie and however much time is in view.
 """
 
 from __future__ import annotations
@@ -95,12 +98,15 @@ class ColumnRing:
         self.drawn += stop - start
 
     def resample(self, start: int, stop: int, bins: Ring) -> np.ndarray:
-        """Return the mean over the bins of each column of [start, stop): shape (stop - start, channels), float32."""
+        """Return the maximum over the bins of each column of [start, stop): shape (stop - start, channels), float32.
+
+        A column with a missing bin is missing: a gap is never hidden.
+        """
         first, past = self.bins_of(start, stop)
         rows = bins.read(int(first[0]), int(past[-1]))
         if self.bins_per_column <= 1:
             return rows[first - first[0]]
-        return np.add.reduceat(rows, first - first[0], axis=0) / (past - first)[:, None].astype(np.float32)
+        return np.maximum.reduceat(rows, first - first[0], axis=0)
 
     def pieces(self, since: int = 0) -> list[tuple[int, int, int]]:
         """Return what to copy to show the view, at most two of (column of the image, column of the view, columns).
@@ -119,3 +125,26 @@ class ColumnRing:
         if count > before:
             shown.append((0, first - self.start + before, count - before))
         return shown
+
+
+def peaks(rows: np.ndarray, columns: int) -> np.ndarray:
+    """Return bins brought to at most a number of columns, each the maximum of its bins.
+
+    Parameters
+    ----------
+    rows : ndarray, shape (bins, channels)
+    columns : int
+
+    Returns
+    -------
+    values : ndarray, shape (min(bins, columns), channels)
+
+    Examples
+    --------
+    >>> peaks(np.array([[0.0], [3.0], [1.0], [2.0]]), 2).tolist()
+    [[3.0], [2.0]]
+    """
+    bins = len(rows)
+    if bins <= columns:
+        return rows
+    return np.maximum.reduceat(rows, np.arange(columns) * bins // columns, axis=0)

@@ -38,8 +38,8 @@ class Greeting:
     ----------
     model, source, device : str
         Empty where not told.
-    guarantees : tuple of str
-        Such as ``"G0 bitwise"``.
+    guarantees : str
+        What was verified, such as ``"G0 G1 G2 causal verified"`` or ``"G1 failed"``; empty where nothing was.
     units : tuple of Unit
     bands_hz : ndarray, shape (F,), float64
         Centre frequencies, rising; empty where not told.
@@ -51,7 +51,7 @@ class Greeting:
     model: str = ""
     source: str = ""
     device: str = ""
-    guarantees: tuple[str, ...] = ()
+    guarantees: str = ""
     units: tuple[Unit, ...] = ()
     bands_hz: np.ndarray = field(default_factory=lambda: np.zeros(0))
     bin_s: float = DEFAULT_BIN_S
@@ -103,24 +103,20 @@ def _source(value: Any) -> str:
     return _name(value)
 
 
-def _guarantees(value: Any) -> tuple[str, ...]:
-    if isinstance(value, Mapping):
-        return tuple(f"{name} {_guarantee(told)}".strip() for name, told in value.items() if told not in (None, False))[
-            :6
-        ]
-    if isinstance(value, str):
-        return (value[:80],)
-    return tuple(_name(item) for item in value if _name(item))[:6] if isinstance(value, Sequence) else ()
-
-
-def _guarantee(told: Any) -> str:
-    if isinstance(told, Mapping):
-        told = told.get("summary", told.get("value", told.get("worst", "")))
-    if isinstance(told, bool):
+def _guarantees(value: Any) -> str:
+    """Return the outcome of a verification, whose guarantees may be measured more than once (in two precisions)."""
+    measured = value.get("guarantees") if isinstance(value, Mapping) else None
+    if not isinstance(measured, Sequence) or isinstance(measured, str):
         return ""
-    if isinstance(told, float):
-        return f"{told:.1g}"
-    return str(told)[:40]
+    passed: dict[str, bool] = {}
+    for item in measured:
+        name = _name(item.get("id")) if isinstance(item, Mapping) else ""
+        if name:
+            passed[name] = passed.get(name, True) and item.get("passed") is True
+    failed = [name for name, good in passed.items() if not good]
+    if failed:
+        return f"{' '.join(failed)} failed"
+    return f"{' '.join(passed)} verified" if passed and value.get("passed") is True else ""
 
 
 def _units(value: Any) -> tuple[Unit, ...]:

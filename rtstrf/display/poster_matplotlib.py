@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rtstrf.display import style
+from rtstrf.display.columns import peaks
 from rtstrf.display.frequency_axis import frequency_ticks, has_frequencies
 from rtstrf.display.history import History
 from rtstrf.display.ranges import SlowCeiling, SlowSpan, nice_ceiling
@@ -127,6 +128,12 @@ class _Poster:
     def _read(self, topic: str) -> np.ndarray | None:
         return self.history.read(topic, self.start, self.stop)
 
+    def _columns(self, topic: str) -> np.ndarray | None:
+        """Return the bins of a topic as columns no narrower than a pixel: matplotlib would leave some bins out."""
+        values = self._read(topic)
+        width_px = int(next(iter(self.axes.values())).get_window_extent().width)
+        return None if values is None else peaks(values, max(1, width_px - 1))
+
     def _dress(self, name: str, axes: Axes) -> None:
         axes.set_facecolor(style.PANEL)
         axes.tick_params(colors=style.MUTED, labelsize=LABEL_PT, length=3)
@@ -146,7 +153,7 @@ class _Poster:
     def _title(self) -> None:
         greeting = self.history.greeting
         facts = [greeting.source, f"{self.history.n_units} units, {greeting.bin_s * 1000:g} ms bins"]
-        facts += [", ".join(greeting.guarantees)] if greeting.guarantees else []
+        facts.append(greeting.guarantees)
         top = 1 - 14 / (self.figure.get_size_inches()[1] * DPI)
         left = style.MARGIN_PX / (self.figure.get_size_inches()[0] * DPI)
         name = self.figure.text(
@@ -208,37 +215,38 @@ class _Poster:
         self._ticks(axes, frequency_ticks(bands_hz, n_bands), label)
 
     def _spectrogram(self, axes: Axes) -> None:
-        values = self._read("spectrogram")
-        if values is None:
+        values, columns = self._read("spectrogram"), self._columns("spectrogram")
+        if values is None or columns is None:
             return
         span = SlowSpan(1.0, narrowest=3.0, widest=7.0, percentiles=(5.0, 99.8))
         if not span.update(values, 0.0):
             return
-        self._image(axes, style.pixels(values, style.spectrogram_map(), span.low, span.high))
+        self._image(axes, style.pixels(columns, style.spectrogram_map(), span.low, span.high))
         self._label_frequencies(axes, values.shape[1])
         self._bar(axes, style.spectrogram_map(), span.low, span.high, "log amplitude")
 
     def _on_off(self, axes: Axes) -> None:
-        values = self._read("onoff")
-        if values is None:
+        values, columns = self._read("onoff"), self._columns("onoff")
+        if values is None or columns is None:
             return
         bands = values.shape[1] // 2
         on, off = values[:, :bands], values[:, bands : 2 * bands]
         scales = SlowCeiling(0.5), SlowCeiling(0.5)
         for scale, half in zip(scales, (on, off), strict=True):
             scale.update(half, 0.0)
+        on, off = columns[:, :bands], columns[:, bands : 2 * bands]
         self._image(axes, style.on_off_pixels(on, off, scales[0].high, scales[1].high))
         self._label_frequencies(axes, bands)
         self._bar(axes, style.on_map(), 0, scales[0].high, "log amplitude", name="ON")
         self._bar(axes, style.off_map(), 0, scales[1].high, "", at=0.036, name="OFF")
 
     def _population(self, axes: Axes) -> None:
-        rates_hz = self._read("rates")
-        if rates_hz is None:
+        rates_hz, columns = self._read("rates"), self._columns("rates")
+        if rates_hz is None or columns is None:
             return
         scale = SlowCeiling(20.0)
         scale.update(rates_hz, 0.0)
-        self._image(axes, style.pixels(rates_hz[:, self.order.index], style.rates_map(), 0.0, scale.high))
+        self._image(axes, style.pixels(columns[:, self.order.index], style.rates_map(), 0.0, scale.high))
         self._ticks(axes, self.order.ticks, self.order.label)
         self._bar(axes, style.rates_map(), 0.0, scale.high, "Hz")
 

@@ -42,7 +42,7 @@ class TitleLine(QtWidgets.QWidget):
         if n_units:
             facts.append(f"{n_units} units, {greeting.bin_s * 1000:g} ms bins")
         if greeting.guarantees and self.width() >= WIDE_PX:
-            facts.append(", ".join(greeting.guarantees))
+            facts.append(greeting.guarantees)
         told = "&nbsp;&nbsp;·&nbsp;&nbsp;".join(html.escape(fact) for fact in facts if fact)
         model = html.escape(greeting.model or "rtstrf")
         _set(

@@ -75,7 +75,7 @@ class TerminalPicture:
     def _title(self, width: int) -> list[Segment]:
         greeting = self.history.greeting
         name = (greeting.model or "rtstrf")[:width]
-        facts = [greeting.source, f"{self.history.n_units} units" if self.history.n_units else "", *greeting.guarantees]
+        facts = [greeting.source, f"{self.history.n_units} units" if self.history.n_units else "", greeting.guarantees]
         told = "   " + " · ".join(fact for fact in facts if fact)
         return [Segment(name, TEXT), Segment(told[: max(0, width - len(name))], MUTED)]
 

@@ -54,7 +54,7 @@ class Stream:
             "bin_s": BIN_S,
             "units": UNIT_TABLE,
             "bands_hz": BANDS_HZ.tolist(),
-            "guarantees": {"G0": "bitwise"},
+            "guarantees": {"passed": True, "guarantees": [{"id": "G0", "passed": True}]},
         }
         return self.message("hello", **{**told, **fields})
 

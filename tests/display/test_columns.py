@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rtstrf.display.columns import ColumnRing
+from rtstrf.display.columns import ColumnRing, peaks
 from rtstrf.display.history import Ring
 
 WIDTH, BINS, CHANNELS = 24, 400, 3
@@ -66,12 +66,42 @@ def test_every_bin_is_in_a_column(bins_per_column):
     assert np.all(first[1:] <= past[:-1])
 
 
-def test_a_column_is_the_mean_of_its_bins():
+def test_a_column_is_the_maximum_of_its_bins():
     ring = filled()
     columns = ColumnRing(CHANNELS, WIDTH, 2.5)
     values = columns.resample(2, 4, ring)
-    np.testing.assert_allclose(values[0], ring.read(5, 7).mean(axis=0))
-    np.testing.assert_allclose(values[1], ring.read(7, 10).mean(axis=0))
+    np.testing.assert_array_equal(values[0], ring.read(5, 7).max(axis=0))
+    np.testing.assert_array_equal(values[1], ring.read(7, 10).max(axis=0))
+
+
+@given(st.floats(0.05, 40.0), st.integers(60, 339), st.floats(-60.0, 200.0))
+def test_a_response_of_one_bin_is_seen_at_its_height_at_every_phase_and_zoom(bins_per_column, at, ground):
+    height = np.float32(ground + 37.5)
+    ring = Ring(BINS, 1)
+    values = np.full((BINS, 1), ground, np.float32)
+    values[at] = height
+    ring.write(0, values)
+    column = int(at / bins_per_column)
+    shown = ColumnRing(1, WIDTH, bins_per_column).resample(max(column - 3, 0), column + 3, ring)
+    assert np.nanmax(shown) == height
+
+
+@given(st.integers(1, 300), st.integers(1, 120), st.data())
+def test_fewer_columns_keep_the_height_of_every_bin(bins, columns, data):
+    at = data.draw(st.integers(0, bins - 1))
+    rows = np.zeros((bins, 2), np.float32)
+    rows[at, 1] = 80
+    shown = peaks(rows, columns)
+    assert shown.shape == (min(bins, columns), 2)
+    assert shown.max(axis=0).tolist() == [0, 80]
+    assert abs(int(shown[:, 1].argmax()) / len(shown) - at / bins) <= 1 / len(shown)
+
+
+def test_a_column_with_a_missing_bin_is_missing():
+    ring = Ring(BINS, 1)
+    ring.write(0, np.ones((4, 1), np.float32))
+    ring.write(5, np.ones((5, 1), np.float32))
+    assert np.isnan(ColumnRing(1, 2, 5.0).resample(0, 2, ring)[:, 0]).tolist() == [True, False]
 
 
 def test_high_channels_are_at_the_top():

@@ -1,10 +1,18 @@
 import json
 import math
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rtstrf.display.greeting import read_greeting
+from rtstrf.config.live import LiveConfig
+from rtstrf.display.greeting import Greeting, read_greeting
+from rtstrf.engine.greeting import greeting as engine_greeting
+from rtstrf.pipeline import Pipeline
+from rtstrf.verify.report import verify
+from rtstrf.verify.store import remember
+from tests.support.models import RATE_HZ, tiny_loaded
+from tests.support.sounds import ArraySource, bursts
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
@@ -25,12 +33,33 @@ def test_the_bin_follows_from_hop_and_rate_where_it_is_not_told():
     assert read_greeting({"hop_samples": 240, "sample_rate_hz": 48000}).bin_s == 0.005
 
 
-def test_source_and_guarantees_are_told_in_words():
-    greeting = read_greeting(
-        {"source": {"kind": "file", "name": "a.wav"}, "guarantees": {"G0": "bitwise", "G1": 4e-7, "G2": None}}
-    )
-    assert greeting.source == "file: a.wav"
-    assert greeting.guarantees == ("G0 bitwise", "G1 4e-07")
+def test_the_source_is_told_in_words():
+    assert read_greeting({"source": {"kind": "file", "name": "a.wav"}}).source == "file: a.wav"
+
+
+def test_what_was_verified_is_told_as_the_server_greets_with_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("RTSTRF_CACHE", str(tmp_path / "cache"))
+    loaded = tiny_loaded(tmp_path / "tiny")
+    pipeline = Pipeline(loaded)
+    source = ArraySource(bursts(4000, RATE_HZ), RATE_HZ)
+
+    def shown() -> Greeting:
+        hello = engine_greeting(LiveConfig.model_validate({"source": {"kind": "silence"}}), pipeline, source.info)
+        return read_greeting(json.loads(json.dumps(hello)))
+
+    assert shown().guarantees == ""
+    result = verify(loaded, source)
+    remember(result)
+    assert shown().guarantees == "G0 G1 G2 causal verified"
+    worse = next(guarantee for guarantee in result["guarantees"] if guarantee["id"] == "G1")
+    worse["passed"] = result["passed"] = False  # in one of the two precisions
+    remember(result)
+    assert shown().guarantees == "G1 failed"
+
+
+@pytest.mark.parametrize("told", [None, {}, [], "G0", {"guarantees": []}, {"guarantees": "G0"}, {"passed": True}])
+def test_where_nothing_was_verified_nothing_is_told(told):
+    assert read_greeting({"guarantees": told}).guarantees == ""
 
 
 def test_what_is_not_known_of_a_unit_is_nan():

@@ -10,6 +10,7 @@ from rtstrf.display import style
 from rtstrf.display.history import History
 from rtstrf.display.poster import save_picture
 from rtstrf.errors import MissingExtraError, UserError
+from tests.display.conftest import UNITS, Stream
 
 
 def read(path) -> np.ndarray:
@@ -50,6 +51,25 @@ def test_both_drawers_show_the_same_sounds_at_the_same_times(history, tmp_path):
         profiles.append(plots > plots.mean())
     agree = np.mean(profiles[0] == profiles[1])
     assert agree > 0.95
+
+
+@pytest.mark.window
+@pytest.mark.parametrize("drawer", ["qt", "matplotlib"])
+@pytest.mark.parametrize("seconds", [5.0, 10.0, 60.0])
+def test_a_response_of_one_bin_is_as_bright_wherever_it_is_and_however_much_is_in_view(tmp_path, drawer, seconds):
+    peak = style.pixels(np.float32([20.0]), style.rates_map(), 0.0, 20.0)
+    told = (int(peak[0]) >> 16 & 255, int(peak[0]) >> 8 & 255, int(peak[0]) & 255)
+    stream, history, bins = Stream(onoff=False), History(), 12_000
+    rates_hz = np.zeros((bins, UNITS), np.float32)
+    spikes = bins - 100 - 83 * np.arange(10)
+    rates_hz[spikes, 5] = 20.0
+    history.extend([stream.hello(units=[]), *stream.bins(0, bins, rates_hz=rates_hz)])
+    save_picture(tmp_path / "picture.png", history, seconds=seconds, drawer=drawer)
+    plots = (read(tmp_path / "picture.png")[:, 75:1440] == told).all(axis=2)
+    longest = plots.sum(axis=0)
+    columns = np.flatnonzero(longest >= 6)  # its row is higher than that, and no line is
+    groups = 1 + np.count_nonzero(np.diff(columns) > 1)
+    assert groups == len(spikes)
 
 
 @pytest.mark.usefixtures("without_qt")
