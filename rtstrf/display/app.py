@@ -29,9 +29,10 @@ def run(
     seconds : float, optional
         Time in view.
     screenshot : path, optional
-        Write the picture there when the run ends, or when the window is closed before that.
+        Write the picture there when the run ends, or when the window is closed before that: what the window shows, as
+        `rtstrf.display.poster.save_picture` draws it.
     exit_when_last : bool, optional
-        Close the window when the run ends.
+        Close the window when the run ends, or when nothing was heard of it for 3 s.
     unit_order : str, optional
         ``auto depth frequency model``.
     client : callable, optional
@@ -49,7 +50,7 @@ def run(
     NoScreenError
         If there is no screen.
     UserError
-        If the screenshot cannot be written.
+        If the screenshot cannot be written, or nothing was received to draw.
     """
     from rtstrf.display import qt
 

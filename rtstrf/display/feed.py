@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol
 
@@ -24,6 +25,23 @@ class MessageSource(Protocol):
         """Disconnect."""
 
 
+@dataclass(slots=True)
+class Dropped:
+    """Messages of one run and topic that were thrown away, since nobody took them in time.
+
+    Attributes
+    ----------
+    first, last : MessageLike
+        Without a gap in between, other than what was lost on the way.
+    t_ns : int
+        When the last one was thrown away, by the local monotonic clock.
+    """
+
+    first: MessageLike
+    last: MessageLike
+    t_ns: int
+
+
 class Feed:
     """Reads a client in a thread of its own; a context manager.
 
@@ -31,6 +49,8 @@ class Feed:
     ----------
     connect : callable
         Makes the client; called here, so that a wrong endpoint is reported before anything runs.
+    queue_messages : int, optional
+        Messages kept for who takes them; beyond that the oldest are thrown away, which `take` tells.
 
     Attributes
     ----------
@@ -38,10 +58,13 @@ class Feed:
         What ended the thread, if anything did.
     """
 
-    def __init__(self, connect: Callable[[], MessageSource]) -> None:
+    def __init__(self, connect: Callable[[], MessageSource], queue_messages: int = QUEUE_MESSAGES) -> None:
         self.error: BaseException | None = None
         self._client = connect()
-        self._queue: deque[MessageLike] = deque(maxlen=QUEUE_MESSAGES)
+        self._queue_messages = queue_messages
+        self._queue: deque[MessageLike] = deque()
+        self._dropped: dict[tuple[object, ...], Dropped] = {}
+        self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._arrived = threading.Event()
         self._thread = threading.Thread(target=self._run, name="rtstrf-display-feed", daemon=True)
@@ -50,18 +73,30 @@ class Feed:
         try:
             while not self._stopping.is_set():
                 messages = self._client.poll(timeout_s=0.1)
-                self._queue.extend(messages)
                 if messages:
+                    self._keep(messages)
                     self._arrived.set()
         except Exception as error:
             self.error = error
         finally:
             self._client.close()
 
-    def take(self) -> list[MessageLike]:
-        """Return what has come since the last call; never waits."""
+    def _keep(self, messages: Sequence[MessageLike]) -> None:
+        with self._lock:
+            self._queue.extend(messages)
+            while len(self._queue) > self._queue_messages:
+                oldest = self._queue.popleft()
+                key = oldest.header.get("run"), oldest.kind, oldest.header.get("stream")
+                dropped = self._dropped.setdefault(key, Dropped(oldest, oldest, 0))
+                dropped.last, dropped.t_ns = oldest, messages[-1].t_recv_ns
+
+    def take(self) -> tuple[list[Dropped], list[MessageLike]]:
+        """Return what was thrown away and what has come since the last call, in this order; never waits."""
         self._arrived.clear()
-        return [self._queue.popleft() for _ in range(len(self._queue))]
+        with self._lock:
+            dropped, self._dropped = list(self._dropped.values()), {}
+            messages, self._queue = list(self._queue), deque()
+        return dropped, messages
 
     def wait(self, timeout_s: float) -> bool:
         """Wait until something has come; True where it has."""

@@ -17,6 +17,7 @@ STALE_S = 3.0
 RECENT_S = 10.0
 EVENT_S = 6.0
 OVERLOADED, REPLAY, LAST = 8, 16, 128
+END_STATES = ("ended", "source_lost")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,8 @@ class Report:
     load_p50, load_p99 : float or None
         Computing time of a bin over its width.
     xruns, samples_lost, messages_lost : int
-        Overflows of the sound card and samples lost with them, as the server counts; messages lost on the way here.
+        Overflows of the sound card and samples lost with them, as the server counts; messages lost on the way here,
+        those that the display itself was too slow for among them.
     state : str
         What the server says it is doing.
     """
@@ -61,6 +63,14 @@ class Health:
     endpoint : str, optional
         Named while nothing has come.
 
+    Attributes
+    ----------
+    ended : bool
+        Whether the run has ended, by its last rates or by the server's word.
+    source_lost : bool
+        Whether it ended because the source was lost.
+    run : str or None
+
     Examples
     --------
     >>> Health("tcp://127.0.0.1:5590").report(0).words
@@ -69,12 +79,12 @@ class Health:
 
     def __init__(self, endpoint: str = "") -> None:
         self.endpoint = endpoint
-        self.ended = False
         self.run: str | None = None
         self._restart()
 
     def _restart(self) -> None:
         self.ended = False
+        self.source_lost = False
         self._heard_ns: int | None = None
         self._rates_ns: int | None = None
         self._last_seq: dict[str, int] = {}
@@ -95,11 +105,11 @@ class Health:
     def add(self, message: MessageLike) -> None:
         """Take note of one message."""
         header, now_ns = message.header, message.t_recv_ns
-        if header.get("run") != self.run:
-            self.run = header.get("run")
-            self._restart()
+        self._follow_run(header.get("run"))
         self._heard_ns = now_ns
-        self._follow_seq(message)
+        seq = header.get("seq")
+        if isinstance(seq, int):
+            self._follow_seq(_topic(message), seq, now_ns)
         if message.kind == "rates":
             self._follow_rates(header, now_ns)
         elif message.kind == "heartbeat":
@@ -113,20 +123,46 @@ class Health:
             if header.get("name") == "state" and isinstance(details, dict):
                 self._follow_state(details.get("state"))
 
-    def _follow_seq(self, message: MessageLike) -> None:
-        seq = message.header.get("seq")
-        if not isinstance(seq, int):
-            return
-        topic = f"{message.kind}/{message.header.get('stream')}"
+    def drop(self, first: MessageLike, last: MessageLike, now_ns: int) -> None:
+        """Count messages that were received but thrown away, before those that came after them are added.
+
+        Parameters
+        ----------
+        first, last : MessageLike
+            Of one run and topic.
+        now_ns : int
+            When it happened.
+        """
+        self._follow_run(last.header.get("run"))
+        seqs = first.header.get("seq"), last.header.get("seq")
+        if isinstance(seqs[0], int) and isinstance(seqs[1], int):
+            topic = _topic(last)
+            self._last_seq.setdefault(topic, seqs[0] - 1)
+            self._follow_seq(topic, seqs[1] + 1, now_ns)  # as if the next one had come: all up to the last are lost
+            self._last_seq[topic] = seqs[1]
+
+    def over(self, now_ns: int) -> bool:
+        """Return whether no more is to be expected: the run has ended, or it fell silent after rates had come."""
+        silent = self._heard_ns is not None and (now_ns - self._heard_ns) / 1e9 > STALE_S
+        return self.ended or (silent and self._rates_ns is not None)
+
+    def _follow_run(self, run: str | None) -> None:
+        if run != self.run:
+            self.run = run
+            self._restart()
+
+    def _follow_seq(self, topic: str, seq: int, now_ns: int) -> None:
         missed = seq - self._last_seq.get(topic, seq - 1) - 1
         self._last_seq[topic] = seq
         if missed > 0:
             self._lost += missed
-            self._lost_recently.append((message.t_recv_ns, missed))
+            self._lost_recently.append((now_ns, missed))
 
     def _follow_state(self, state: object) -> None:
         """Take the server's word for the end of the run too: the last message of rates may be lost."""
-        self.ended = self.ended or state == "ended"
+        self.ended = self.ended or state in END_STATES
+        if isinstance(state, str):
+            self.source_lost = state == "source_lost"
 
     def _follow_rates(self, header: dict[str, Any], now_ns: int) -> None:
         self._rates_ns = now_ns
@@ -139,7 +175,7 @@ class Health:
         flags = _count(header.get("flags"))
         if flags & OVERLOADED:
             self._overloaded_ns = now_ns
-        self.ended = bool(flags & LAST)
+        self.ended = bool(flags & LAST) or self.source_lost  # sound taken before the loss is still computed
 
     def report(self, now_ns: int) -> Report:
         """Return the health at a reading of the local monotonic clock."""
@@ -163,6 +199,8 @@ class Health:
         if self._heard_ns is None:
             return "waiting", f"listening to {self.endpoint}: nothing received yet"
         silence_s = (now_ns - self._heard_ns) / 1e9
+        if self.source_lost:
+            return "alarm", "the source of the sound was lost: the run has ended"
         if self.ended:
             return "ended", "the run has ended"
         if silence_s > STALE_S:
@@ -198,6 +236,10 @@ def _p50_p99(values: deque[float]) -> tuple[float | None, float | None]:
         return None, None
     p50, p99 = np.percentile(np.fromiter(values, float), [50, 99])
     return float(p50), float(p99)
+
+
+def _topic(message: MessageLike) -> str:
+    return f"{message.kind}/{message.header.get('stream')}"
 
 
 def _count(value: Any) -> int:

@@ -110,7 +110,7 @@ class NoScreenError(UserError):
 def no_screen(problem: str) -> NoScreenError:
     """Return the error for a problem of `probed_screen`, with the ways around it."""
     hint = LIBRARIES_HINT if "needed" in problem or "lib" in problem else "run it where there is a screen"
-    return NoScreenError(f"no window can be opened here: {problem}", remedy=f"{hint}; or use the view in the terminal")
+    return NoScreenError(f"no window can be opened here: {problem}", remedy=f"{hint}; or run: rtstrf view --terminal")
 
 
 def quiet_environment() -> dict[str, str]:

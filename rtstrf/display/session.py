@@ -7,6 +7,7 @@ import os
 from PyQt6 import QtCore
 
 from rtstrf.display.feed import Feed
+from rtstrf.display.poster import save_picture
 from rtstrf.display.qt import StopOnSignal
 from rtstrf.display.window import Window
 
@@ -23,9 +24,10 @@ class Session(QtCore.QObject):
     stop : StopOnSignal
         Closes the window once it was asked to.
     screenshot : path or None, optional
-        Write the picture there when a run ends, or at `finish` where none has ended.
+        Write the picture there when a run ends, or at `finish` where none has ended: the one of `poster.save_picture`,
+        which does not depend on the size of the window.
     exit_when_last : bool, optional
-        Close the window when the run ends.
+        Close the window when the run ends, or when nothing was heard of it for 3 s.
     """
 
     def __init__(
@@ -57,12 +59,17 @@ class Session(QtCore.QObject):
             self._error = self._feed.error
             self._window.close()
             return
-        messages = self._feed.take()
+        health = self._window.health
+        dropped, messages = self._feed.take()
+        for gone in dropped:
+            health.drop(gone.first, gone.last, gone.t_ns)
         if messages:
             self._window.receive(messages)
-        if self._window.health.ended and not self._ended:
+        # A window that stays open waits for a silent server: it may come back in the same run.
+        ended = health.over(self._window.clock()) if self._exit_when_last else health.ended
+        if ended and not self._ended:
             QtCore.QTimer.singleShot(LINGER_MS, self._end)
-        self._ended = self._window.health.ended
+        self._ended = ended
 
     def _end(self) -> None:
         try:
@@ -74,7 +81,8 @@ class Session(QtCore.QObject):
 
     def _save(self) -> None:
         if self._screenshot is not None:
-            self._window.save_picture(self._screenshot)
+            window, order = self._window, self._window.picture.population.order_name
+            save_picture(self._screenshot, window.history, seconds=window.picture.seconds, unit_order=order)
             self._saved = True
 
     def finish(self) -> None:

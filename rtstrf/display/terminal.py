@@ -46,6 +46,8 @@ class TerminalView:
     ----------
     history : History
     health : Health
+    clock : callable
+        As given.
     picture : TerminalPicture
         What is drawn; can be printed by rich.
 
@@ -73,7 +75,7 @@ class TerminalView:
         self.history = history or History()
         self.health = Health(endpoint)
         self.picture = TerminalPicture(self.history, self.health, seconds, unit_order, clock)
-        self._clock = clock
+        self.clock = clock
         self._entered = False
         self._live: Live | None = None
         self._shown_s = -math.inf
@@ -106,7 +108,7 @@ class TerminalView:
 
     def refresh(self) -> None:
         """Draw at most 15 times, or print at most once, a second; outside of the context not at all."""
-        now_s = self._clock() / 1e9
+        now_s = self.clock() / 1e9
         if not self._entered:
             return
         if now_s - self._shown_s < (FRAME_S if self._live is not None else LINE_S):
@@ -123,7 +125,7 @@ class TerminalView:
 
     def line(self) -> str:
         """Return the present state as one line of plain text."""
-        report = self.health.report(self._clock())
+        report = self.health.report(self.clock())
         if not self.history.rings:
             return report.words
         stop, bin_s = self.history.stop, self.history.bin_s
@@ -154,7 +156,7 @@ def run(
     console: Console | None = None,
     client: Callable[[], MessageSource] | None = None,
 ) -> History:
-    """Show what is heard in the terminal until Ctrl-C or, if asked, the end of the run.
+    """Show what is heard in the terminal until Ctrl-C or, if asked, the end of the run, or 3 s of silence.
 
     Parameters
     ----------
@@ -172,11 +174,14 @@ def run(
         TerminalView(console, seconds=seconds, endpoint=endpoint, unit_order=unit_order) as view,
     ):
         try:
-            while not (exit_when_last and view.health.ended):
+            while not (exit_when_last and view.health.over(view.clock())):
                 feed.wait(FRAME_S)
                 if feed.error is not None:
                     raise feed.error
-                view.receive(feed.take())
+                dropped, messages = feed.take()
+                for gone in dropped:
+                    view.health.drop(gone.first, gone.last, gone.t_ns)
+                view.receive(messages)
         except KeyboardInterrupt:
             pass
     return view.history

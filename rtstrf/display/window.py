@@ -50,6 +50,8 @@ class Window(QtWidgets.QMainWindow):
     picture : Picture
     frames : int
         Pictures shown so far.
+    clock : callable
+        As given.
     before_frame : callable or None
         Called before each frame, to hand over what has come.
     """
@@ -71,7 +73,7 @@ class Window(QtWidgets.QMainWindow):
         self.frames = 0
         self.before_frame: Callable[[], None] | None = None
         self.picture = Picture(seconds, unit_order)
-        self._clock = clock
+        self.clock = clock
         self._title = TitleLine()
         self._strip = HealthStrip()
         self._overlay = Overlay(self)
@@ -121,7 +123,7 @@ class Window(QtWidgets.QMainWindow):
         """Bring the picture to the present; called by the timer."""
         if self.before_frame is not None:
             self.before_frame()
-        now_s = self._clock() / 1e9
+        now_s = self.clock() / 1e9
         if self.history.run_number != self._run_number:
             self._run_number = self.history.run_number
             self.scrolling.restart()
@@ -146,7 +148,7 @@ class Window(QtWidgets.QMainWindow):
         if self.picture.rescale(self.history, now_s):
             self._draw(force=True)
         self._title.greet(self.history.greeting, self.history.n_units)
-        report = self.health.report(self._clock())
+        report = self.health.report(self.clock())
         self._strip.show_report(report, self._words(now_s))
         if self._help:
             self._overlay.show_text(keys_text())
@@ -176,7 +178,7 @@ class Window(QtWidgets.QMainWindow):
         self.scrolling.pause()
         self.scrolling.edge = float(stop)
         self._draw(force=True)
-        if self.picture.rescale(self.history, self._clock() / 1e9):
+        if self.picture.rescale(self.history, self.clock() / 1e9):
             self._draw(force=True)
         self._title.greet(self.history.greeting, self.history.n_units)
         self._title.read_out(" ")
@@ -184,7 +186,7 @@ class Window(QtWidgets.QMainWindow):
 
     def notice(self, text: str) -> None:
         """Show a sentence in the strip for a few seconds."""
-        self._notice = (text, self._clock() / 1e9 + NOTICE_S)
+        self._notice = (text, self.clock() / 1e9 + NOTICE_S)
         self._slow_s = -1.0
 
     # --- pictures ---------------------------------------------------------------------------------------------------

@@ -119,7 +119,7 @@ def test_the_window_shows_the_stream_saves_its_picture_and_closes_when_the_run_e
         told, _ = process.communicate(timeout=60)
         assert (process.returncode, told) == (0, "")
     picture = matplotlib.image.imread(path)
-    assert picture.shape[0] > 500
+    assert picture.shape[:2] == (1000, 1600)
     assert len(np.unique((picture[..., :3] * 255).astype(int).reshape(-1, 3), axis=0)) > 100
     assert os.listdir(tmp_path) == ["picture.png"]
 
@@ -138,7 +138,7 @@ def test_without_a_screen_it_says_so_and_names_the_terminal(monkeypatch):
         monkeypatch.delenv(name, raising=False)
     if not sys.platform.startswith("linux"):
         pytest.skip("only Linux tells by its environment that there is no screen")
-    with pytest.raises(qt.NoScreenError, match=r"(?s)no screen.*terminal"):
+    with pytest.raises(qt.NoScreenError, match=r"(?s)no screen.*rtstrf view --terminal"):
         run("tcp://127.0.0.1:5590")
 
 

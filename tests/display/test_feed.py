@@ -31,10 +31,26 @@ def test_messages_are_handed_over_in_order_and_the_client_is_closed(stream):
         taken = []
         while len(taken) < len(sent):
             assert feed.wait(10)
-            taken += feed.take()
+            dropped, messages = feed.take()
+            assert not dropped
+            taken += messages
     assert taken == sent
     assert source.closed
     assert not [thread for thread in threading.enumerate() if thread.name == "rtstrf-display-feed"]
+
+
+def test_what_nobody_takes_in_time_is_dropped_from_the_oldest_and_told(stream):
+    sent = [message for i0 in range(30) for message in stream.bins(i0, 1, t_ns=1000 + i0)]
+    error = WireError("gone")
+    with Feed(lambda: Source(sent, error), queue_messages=10) as feed:
+        feed._thread.join(10)
+        dropped, messages = feed.take()
+        assert messages == sent[-10:]
+        told = {gone.first.kind: (gone.first.header["seq"], gone.last.header["seq"]) for gone in dropped}
+        assert {kind: first for kind, (first, _) in told.items()} == dict.fromkeys(told, 0)
+        assert sum(last + 1 for _, last in told.values()) == len(sent) - 10
+        assert max(gone.t_ns for gone in dropped) == sent[-1].t_recv_ns
+        assert feed.take() == ([], [])
 
 
 def test_what_ends_the_thread_is_kept():

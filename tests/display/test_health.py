@@ -64,6 +64,51 @@ def test_the_end_is_known_from_the_state_where_the_last_rates_were_lost(stream):
     assert health.report(9 * SECOND).severity != "ended"
 
 
+def test_a_lost_source_ends_the_run_with_an_alarm_though_its_last_sound_is_still_computed(stream):
+    for kind, fields in (("heartbeat", {"state": "source_lost"}), ("event", {"details": {"state": "source_lost"}})):
+        health = fed(stream)
+        health.add(stream.message(kind, t_ns=4 * SECOND, name="state", **fields))
+        health.extend(stream.bins(1000, 1, 4 * SECOND))
+        assert health.ended
+        report = health.report(9 * SECOND)
+        assert (report.severity, report.words) == ("alarm", "the source of the sound was lost: the run has ended")
+        stream = Stream()
+
+
+def test_it_is_over_when_the_server_falls_silent_after_rates_had_come(stream):
+    health = Health("tcp://host:5590")
+    assert not health.over(100 * SECOND)
+    health.add(stream.hello())
+    assert not health.over(100 * SECOND)
+    health.extend(stream.bins(0, 200, 4 * SECOND))
+    assert not health.over(7 * SECOND)
+    assert health.over(7 * SECOND + 1)
+    health.add(stream.message("heartbeat", t_ns=7 * SECOND, state="running"))
+    assert not health.over(8 * SECOND)
+
+
+def test_it_is_over_when_the_run_has_ended(stream):
+    assert fed(stream, flags=128).over(4 * SECOND)
+
+
+def test_messages_thrown_away_here_count_once_as_lost(stream):
+    health = fed(stream, until_s=2)
+    rates = [message for i0 in range(400, 410) for message in stream.bins(i0, 1, 3 * SECOND) if message.kind == "rates"]
+    health.drop(rates[0], rates[4], 3 * SECOND)
+    health.extend(rates[5:])
+    report = health.report(3 * SECOND)
+    assert (report.severity, report.messages_lost) == ("caution", 5)
+    assert "5 messages lost" in report.words
+
+
+def test_messages_thrown_away_before_any_was_seen_count_as_lost(stream):
+    rates = [message for i0 in range(10) for message in stream.bins(i0, 1, SECOND) if message.kind == "rates"]
+    health = Health()
+    health.drop(rates[2], rates[6], SECOND)
+    health.extend(rates[7:])
+    assert health.report(SECOND).messages_lost == 5
+
+
 def test_lost_messages_are_counted_by_their_numbers_and_told_for_ten_seconds(stream):
     health = fed(stream)
     stream.seqs["rates"] += 3

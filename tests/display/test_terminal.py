@@ -1,4 +1,5 @@
 import io
+import time
 
 import numpy as np
 import pytest
@@ -112,6 +113,44 @@ def test_it_ends_with_the_run(stream):
 
     history = run("tcp://host:1", exit_when_last=True, console=console(), client=Source)
     assert history.stop == 200
+
+
+@pytest.mark.parametrize("state", ["ended", "source_lost"])
+@pytest.mark.parametrize("kind", ["heartbeat", "event"])
+def test_it_ends_with_the_word_of_the_server(stream, kind, state):
+    class Source:
+        def __init__(self):
+            told = stream.message(kind, name="state", state=state, details={"state": state}, t_ns=time.monotonic_ns())
+            self.left = [[stream.hello(), *stream.bins(0, 100, time.monotonic_ns())], [told]]
+
+        def poll(self, timeout_s=0.0):
+            return self.left.pop(0) if self.left else []
+
+        def close(self):
+            pass
+
+    view = io.StringIO()
+    plain = Console(file=view, force_terminal=False, width=200)
+    assert run("tcp://host:1", exit_when_last=True, console=plain, client=Source).stop == 100
+    assert "the run has ended" in view.getvalue()
+
+
+def test_it_ends_when_the_server_is_gone(stream):
+    class Source:
+        def __init__(self):
+            long_ago_ns = time.monotonic_ns() - 4 * SECOND
+            self.left = [[stream.hello(), *stream.bins(0, 100, long_ago_ns)]]
+
+        def poll(self, timeout_s=0.0):
+            return self.left.pop(0) if self.left else []
+
+        def close(self):
+            pass
+
+    view = io.StringIO()
+    plain = Console(file=view, force_terminal=False, width=200)
+    assert run("tcp://host:1", exit_when_last=True, console=plain, client=Source).stop == 100
+    assert "nothing received for 4 s" in view.getvalue()
 
 
 def test_channels_are_averaged_where_rows_are_few_and_repeated_where_they_are_many():
