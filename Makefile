@@ -36,7 +36,7 @@ $(BIN)/python:
 
 $(VENV)/.demo: pyproject.toml constraints.txt | $(BIN)/python
 	@echo 'installing what the demo needs into $(VENV): torch is large, this takes a few minutes once'
-	$(PIP) --editable '.[sound,display,report]'
+	$(PIP) --editable '.[all]'
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
