@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Callable
 from typing import Any
 
@@ -66,9 +67,20 @@ def build_model(model_class: str, options: dict[str, Any], sidecar: Sidecar) -> 
             **sidecar.core,
             **make_slots(sidecar, int(options.get("out_neurons", 1))),
         )
-    except (TypeError, ConfigError) as error:
+    except ConfigError as error:
         raise CheckpointError(
             f"the options of {model_class} do not fit: {error}", remedy="correct config.json or stream.json"
+        ) from error
+    # What torch and Python say of a number or a type that cannot be, which does not name the option.
+    except (ArithmeticError, AttributeError, LookupError, MemoryError, RuntimeError, TypeError, ValueError) as error:
+        given = {name: value for name, value in options.items() if name not in SLOTS} | sidecar.core
+        for slot in SLOTS:
+            part = getattr(sidecar, slot)
+            given |= {f"{slot}.{name}": value for name, value in part.options.items()} if part is not None else {}
+        told = ", ".join(f"{name}={reprlib.repr(value)}" for name, value in given.items())
+        raise CheckpointError(
+            f"the options of {model_class} do not fit ({told}): {error or type(error).__name__}",
+            remedy="correct config.json or stream.json",
         ) from error
 
 

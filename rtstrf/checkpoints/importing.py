@@ -15,6 +15,7 @@ from typing import Any
 
 from rtstrf.checkpoints import deepstrf, infer
 from rtstrf.checkpoints.build import ACTIVATIONS
+from rtstrf.checkpoints.filters import contradiction, fixed_filters
 from rtstrf.checkpoints.load import CONFIG_NAME, WEIGHTS_NAME, assemble, read_config, read_weights
 from rtstrf.checkpoints.origin import Origin
 from rtstrf.checkpoints.save import save_model
@@ -22,11 +23,10 @@ from rtstrf.checkpoints.sidecar import Sidecar, Slot
 from rtstrf.checkpoints.units_csv import read_units
 from rtstrf.errors import CheckpointError, ConfigError
 from rtstrf.spectrogram.make import FRONT_ENDS, make_wav2spec
+from rtstrf.stream import StreamModule
 from rtstrf.version import __version__
 
 DEFAULTS = "defaults"
-FIXED_FILTERS = {f"wav2spec.{name}" for name in ("_mel_fb", "_window", "_kernels", "_fc", "a_coeffs", "gain")}
-FILTER_TOLERANCE = 1e-3  # of the largest; they may have been computed in float32
 RECEPTIVE_FIELDS = ("Linear", "LinearNonlinear", "NetworkReceptiveField", "DNet")
 
 
@@ -116,8 +116,10 @@ def import_checkpoint(name_or_folder: str | Path, out: Path, given: Given, *, ov
         sidecar,
         provenance={"imported_from": origin.words, "weights_sha256": sha256, "imported_by": f"rtstrf {__version__}"},
     )
-    fresh = fresh_front_end(sidecar)
-    check_ear(fresh, weights)
+    ear = make_wav2spec(sidecar.wav2spec.kind, **sidecar.wav2spec.options) if sidecar.wav2spec is not None else None
+    check_ear(ear, weights)
+    # One that is put before a model without has the weights that it is born with.
+    fresh = {f"wav2spec.{key}": tensor for key, tensor in ear.state_dict().items()} if ear is not None else {}
     model = assemble(completed(config, sidecar), {**fresh, **weights}, sidecar, folder)
     save_model(out, model, sidecar, overwrite=overwrite)
     return sidecar
@@ -235,27 +237,14 @@ def completed(config: dict[str, Any], sidecar: Sidecar) -> dict[str, Any]:
     return config
 
 
-def fresh_front_end(sidecar: Sidecar) -> infer.Weights:
-    """Return the weights that the front-end of a sidecar is born with, for one that is put before a model without."""
-    if sidecar.wav2spec is None:
-        return {}
-    stage = make_wav2spec(sidecar.wav2spec.kind, **sidecar.wav2spec.options)
-    return {f"wav2spec.{key}": tensor for key, tensor in stage.state_dict().items()}
-
-
-def check_ear(fresh: infer.Weights, weights: infer.Weights) -> None:
-    """Raise CheckpointError if the filters that no fit changes are not those that the facts given lead to.
-
-    They are in the weights, so a wrong rate, band edge or scale would leave the sound of the stream as it should be and
-    its frequencies wrongly named, or the other way round.
-    """
-    for key in FIXED_FILTERS & fresh.keys() & weights.keys():
-        stored, built = weights[key].double(), fresh[key].double()
-        if stored.shape != built.shape or (stored - built).abs().max() > FILTER_TOLERANCE * built.abs().max():
-            raise CheckpointError(
-                f"{key} in the weights is not what the facts given lead to",
-                remedy="check --sample-rate, --bin-ms, and the edges, lengths and scale in --wav2spec",
-            )
+def check_ear(ear: StreamModule | None, weights: infer.Weights) -> None:
+    """Raise CheckpointError if the filters that no fit changes are not those that the facts given lead to."""
+    key = contradiction(fixed_filters(ear), weights)
+    if key is not None:
+        raise CheckpointError(
+            f"{key} in the weights is not what the facts given lead to",
+            remedy="check --sample-rate, --bin-ms, and the edges, lengths and scale in --wav2spec",
+        )
 
 
 def parse(words: str, option: str) -> tuple[str | None, dict[str, Any]]:
@@ -279,6 +268,6 @@ def parse(words: str, option: str) -> tuple[str | None, dict[str, Any]]:
             continue
         try:
             options[key.strip()] = json.loads(value)
-        except ValueError:
+        except (ValueError, RecursionError):
             options[key.strip()] = value.strip()
     return kind, options

@@ -14,6 +14,7 @@ import torch
 
 from rtstrf.checkpoints import hub
 from rtstrf.checkpoints.build import build_model
+from rtstrf.checkpoints.filters import contradiction, fixed_filters
 from rtstrf.checkpoints.sidecar import FILE_NAME, Sidecar
 from rtstrf.errors import CheckpointError
 from rtstrf.models.model import AuditoryModel
@@ -133,7 +134,14 @@ def assemble(config: dict[str, Any], weights: dict[str, torch.Tensor], sidecar: 
     """
     model_class = config["_model_class"]
     model = build_model(model_class, {name: value for name, value in config.items() if name != "_model_class"}, sidecar)
+    told = fixed_filters(getattr(model, "wav2spec", None))
     fill(model, weights, where)
+    key = contradiction(told, model.state_dict())
+    if key is not None:
+        raise CheckpointError(
+            f"{where}: the options of the front-end in {FILE_NAME} contradict {key} in the weights",
+            remedy="correct its band edges, scale and window, so that they are those the model was fitted with",
+        )
     unsaid = [name for name in model.config_slots if name not in config and getattr(sidecar, name) is None]
     if unsaid:
         raise CheckpointError(
@@ -173,7 +181,7 @@ def read_config(path: Path) -> dict[str, Any]:
         raise CheckpointError(
             f"{path.parent} has no {path.name}", remedy="give the folder that save_pretrained or rtstrf wrote"
         ) from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:  # the last of these: nested too deeply
         raise CheckpointError(f"{path} cannot be read: {error}", remedy="restore the file") from error
     if not isinstance(config, dict) or not isinstance(config.get("_model_class"), str):
         raise CheckpointError(f"{path} names no _model_class", remedy='add a line such as "_model_class": "StateNet"')

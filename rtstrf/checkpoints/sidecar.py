@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import reprlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -96,7 +97,7 @@ class Sidecar:
         """
         try:
             facts = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:  # the second: nested too deeply
             raise CheckpointError(f"{where} is not JSON: {error}", remedy="restore the file") from error
         if not isinstance(facts, dict) or facts.pop("format", None) != FORMAT:
             raise CheckpointError(
@@ -113,16 +114,19 @@ class Sidecar:
             raise CheckpointError(f"{where} {' and '.join(told)}", remedy=f"its keys: format, {', '.join(known)}")
         try:
             for slot in ("wav2spec", "prefiltering", "output_activation", "kernel"):
-                facts[slot] = Slot(**facts[slot]) if facts.get(slot) is not None else None
-            facts["units"] = tuple(Unit(**unit) for unit in facts["units"])
-            facts["citation"] = tuple(facts.get("citation", ()))
-            facts["core"] = dict(facts.get("core", {}))
+                facts[slot] = _slot(facts.get(slot), slot)
+            facts["name"] = _typed(facts["name"], str, "name")
+            facts["units"] = tuple(_unit(u, f"units[{n}]") for n, u in enumerate(_typed(facts["units"], list, "units")))
+            cited = _typed(facts.get("citation", []), list, "citation")
+            facts["citation"] = tuple(_typed(line, str, f"citation[{n}]") for n, line in enumerate(cited))
+            for name in ("core", "provenance"):
+                facts[name] = _typed(facts.get(name, {}), dict, name)
             for name in ("sample_rate_hz", "hop_samples"):
-                facts[name] = _whole(facts[name])
+                facts[name] = _whole(facts[name], name)
             for name in ("bin_ms", "hz_per_response"):
-                facts[name] = float(facts[name])
+                facts[name] = _number(facts[name], name)
             sidecar = cls(**facts)
-        except (TypeError, ValueError, KeyError, OverflowError) as error:
+        except TypeError as error:
             raise CheckpointError(
                 f"{where} holds a fact of the wrong type: {error}", remedy="restore the file"
             ) from error
@@ -160,7 +164,46 @@ def _has_factory(f: dataclasses.Field[Any]) -> bool:
     return f.default_factory is not dataclasses.MISSING
 
 
-def _whole(value: Any) -> int:
-    if isinstance(value, bool) or int(value) != value:
-        raise ValueError(f"{value!r} is not a whole number")
+def _typed(value: Any, kind: type, name: str) -> Any:
+    if not isinstance(value, kind):
+        words = "text" if kind is str else "a list" if kind is list else "an object"
+        raise TypeError(f"{name} is {reprlib.repr(value)}, not {words}")
+    return value
+
+
+def _number(value: Any, name: str) -> float:
+    # JSON has numbers that no float holds; those that are no numbers, NaN and infinity, are not JSON's but Python's.
+    try:
+        number = float(value) if isinstance(value, int | float) and not isinstance(value, bool) else math.nan
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise TypeError(f"{name} is {reprlib.repr(value)}, not a number")
+    return number
+
+
+def _whole(value: Any, name: str) -> int:
+    if _number(value, name) != int(value):
+        raise TypeError(f"{name} is {value!r}, not a whole number")
     return int(value)
+
+
+def _known(facts: dict[str, Any], kind: type, name: str) -> None:
+    known = [f.name for f in dataclasses.fields(kind)]
+    unknown = [key for key in facts if key not in known]
+    if unknown:
+        raise TypeError(f"{name} has unknown {', '.join(unknown)}, beside {', '.join(known)}")
+
+
+def _slot(facts: Any, name: str) -> Slot | None:
+    if facts is None:
+        return None
+    _known(_typed(facts, dict, name), Slot, name)
+    kind = _typed(facts.get("kind"), str, f"{name}.kind")
+    return Slot(kind, _typed(facts.get("options", {}), dict, f"{name}.options"))
+
+
+def _unit(facts: Any, name: str) -> Unit:
+    _known(_typed(facts, dict, name), Unit, name)
+    known = {key: _number(value, f"{name}.{key}") for key, value in facts.items() if key != "id" and value is not None}
+    return Unit(_typed(facts.get("id"), str, f"{name}.id"), **known)

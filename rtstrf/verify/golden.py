@@ -65,7 +65,7 @@ class Case:
         path = Path(folder) / CASE_NAME
         try:
             facts = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise DataError(f"{path} cannot be read: {error}", remedy="give the folder of a golden case") from error
         if not isinstance(facts, dict) or facts.get("kind") not in ("model", "wav2spec", "prefilter"):
             raise DataError(f"{path} names no kind", remedy='"kind" is "model", "wav2spec" or "prefilter"')

@@ -98,12 +98,69 @@ def test_a_class_that_cannot_be_streamed_is_refused_with_those_that_can(folder: 
         {"n_frequency_bands": 9},
         {"colour": "red"},
         {"hidden_channels": "many"},
+        {"hidden_channels": -1},
+        {"out_neurons": -1},
+        {"out_neurons": "x"},
+        {"out_neurons": []},
+        {"kernel_size": -4},
+        {"n_frequency_bands": 0},
     ],
     ids=lambda facts: json.dumps(facts),
 )
 def test_options_that_do_not_fit_are_refused(folder: Path, facts: dict[str, Any]) -> None:
     edit_json(folder, "config.json", **facts)
     refused(folder, "options of StateNet do not fit")
+
+
+@pytest.mark.parametrize("facts", [{"hidden_channels": -1}, {"out_neurons": "x"}], ids=lambda facts: json.dumps(facts))
+def test_the_options_that_torch_refuses_are_named_with_their_values(folder: Path, facts: dict[str, Any]) -> None:
+    edit_json(folder, "config.json", **facts)
+    refused(folder, *(f"{name}={value!r}" for name, value in facts.items()))
+
+
+def test_the_options_of_a_front_end_that_python_refuses_are_named_with_their_values(folder: Path) -> None:
+    slot = json.loads((folder / "stream.json").read_text())["wav2spec"]
+    edit_json(folder, "stream.json", wav2spec={**slot, "options": {**slot["options"], "n_mels": "many"}})
+    refused(folder, "wav2spec.n_mels='many'")
+
+
+@pytest.mark.parametrize("facts", [{"hidden_channels": 0}, {"out_neurons": 0}], ids=lambda facts: json.dumps(facts))
+def test_a_model_without_channels_or_units_is_refused(folder: Path, facts: dict[str, Any]) -> None:
+    edit_json(folder, "config.json", **facts)
+    refused(folder, "do not fit")
+
+
+def test_a_config_that_is_nested_too_deeply_is_refused(folder: Path) -> None:
+    (folder / "config.json").write_text("[" * 200_000)
+    refused(folder, "config.json cannot be read")
+
+
+@pytest.mark.parametrize(
+    ("change", "key"),
+    [
+        ({"f_min_hz": 300.0}, "_mel_fb"),
+        ({"f_max_hz": 7000.0}, "_mel_fb"),
+        ({"mel_scale": "slaney"}, "_mel_fb"),
+    ],
+)
+def test_options_of_a_front_end_that_contradict_its_weights_are_refused(
+    folder: Path, change: dict[str, Any], key: str
+) -> None:
+    slot = json.loads((folder / "stream.json").read_text())["wav2spec"]
+    edit_json(folder, "stream.json", wav2spec={**slot, "options": {**slot["options"], **change}})
+    refused(folder, f"the options of the front-end in stream.json contradict wav2spec.{key} in the weights")
+
+
+def test_an_edge_above_nyquist_is_brought_down_to_it(folder: Path) -> None:
+    slot = json.loads((folder / "stream.json").read_text())["wav2spec"]
+    assert slot["options"]["f_max_hz"] == 8000.0  # Nyquist
+    edit_json(folder, "stream.json", wav2spec={**slot, "options": {**slot["options"], "f_max_hz": 1e9}})
+    load_model(folder)
+
+
+def test_a_filter_that_was_computed_in_float32_is_taken(folder: Path) -> None:
+    edit_weights(folder, lambda tensors: tensors["wav2spec._mel_fb"].mul_(1 + 1e-5))
+    load_model(folder)
 
 
 @pytest.mark.parametrize(

@@ -95,12 +95,44 @@ def test_an_unknown_fact_is_named() -> None:
         {"units": [{"depth_um": 100.0}]},
         {"units": [{"id": "a", "mood": "good"}]},
         {"citation": 3},
+        {"citation": "one line"},
+        {"citation": [None]},
+        {"name": None},
+        {"name": 7},
+        {"provenance": None},
+        {"provenance": "a thesis"},
+        {"core": [["max_frames", 3]]},
+        {"bin_ms": True},
+        {"bin_ms": "5"},
+        {"hz_per_response": 10**400},
+        {"sample_rate_hz": 10**400},
+        {"kernel": {"options": {}}},
+        {"kernel": {"kind": 3}},
+        {"output_activation": {"kind": "relu", "options": [1]}},
+        {"units": {"id": "a"}},
+        {"units": ["a"]},
+        {"units": [{"id": 5}]},
+        {"units": [{"id": "a", "depth_um": "deep"}]},
+        {"units": [{"id": "a", "best_frequency_hz": [1]}]},
+        {"units": [{"id": "a", "cc_norm": True}]},
+        {"units": [{"id": "a", "depth_um": float("nan")}]},
     ],
-    ids=lambda facts: json.dumps(facts),
+    ids=lambda facts: json.dumps(facts)[:60],
 )
-def test_a_fact_of_the_wrong_type_is_refused(facts: dict[str, Any]) -> None:
-    with pytest.raises(CheckpointError, match="here holds a fact of the wrong type"):
+def test_a_fact_of_the_wrong_type_is_named(facts: dict[str, Any]) -> None:
+    with pytest.raises(CheckpointError, match=f"here holds a fact of the wrong type: {next(iter(facts))}"):
         Sidecar.from_json(changed(**facts), "here")
+
+
+def test_a_unit_and_its_fact_are_named() -> None:
+    units = [{"id": "a"}, {"id": "b", "depth_um": "deep"}]
+    with pytest.raises(CheckpointError, match=r"units\[1\]\.depth_um is 'deep', not a number\n  -> restore the file"):
+        Sidecar.from_json(changed(units=units), "here")
+
+
+def test_one_that_is_nested_too_deeply_is_refused() -> None:
+    with pytest.raises(CheckpointError, match="here is not JSON"):
+        Sidecar.from_json("[" * 200_000, "here")
 
 
 @pytest.mark.parametrize("name", ["sample_rate_hz", "hop_samples", "bin_ms", "hz_per_response"])
