@@ -1,4 +1,4 @@
-"""Stages with one realistic mistake each: the suite is worth what it finds in them.
+"""Stages with one realistic mistake each, and which checks find it: the suite is worth what it finds in them.
 
 Each is a small causal filter y_t = x_t + 0.5 x_{t-1} + 0.25 x_{t-2}, right but for what its name says.
 """
@@ -118,14 +118,80 @@ class StateAliased(Healthy):
         return {**super().after(joined, state, frames), "past": kept}
 
 
-MUTANTS = (
-    StateDropped,
-    RingOneTooSmall,
-    SharedStarted,
-    PaddingEachChunk,
-    NormEachChunk,
-    LookAhead,
-    PositionOnHost,
-    NanThroughMultiply,
-    StateAliased,
-)
+class UnrolledByFour(Healthy):
+    """Takes four frames at a time, and begins anew where three remain."""
+
+    def past(self, x: Tensor, state: State) -> Tensor:
+        past = super().past(x, state)
+        return x[..., :1].expand_as(past) if x.shape[-1] % 4 == 3 else past
+
+
+class HistoryOnHost(Healthy):
+    """Keeps the past in the module, by a number that the state holds, so that a snapshot lacks it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.history: dict[tuple[int, int], Tensor] = {}
+        self.streams = 0
+
+    def initial_state(self, streams: int) -> State:
+        numbers = self.streams + torch.arange(streams)
+        self.streams += streams
+        return {**super().initial_state(streams), "number": numbers}
+
+    def keys(self, state: State) -> list[tuple[int, int]]:
+        return list(zip(state["number"].tolist(), state["t"].tolist(), strict=True))
+
+    def past(self, x: Tensor, state: State) -> Tensor:
+        kept = [self.history.get(key, empty) for key, empty in zip(self.keys(state), state["past"], strict=True)]
+        return super().past(x, {**state, "past": torch.stack(kept)})
+
+    def after(self, joined: Tensor, state: State, frames: int) -> State:
+        new = {**super().after(joined, state, frames), "number": state["number"].clone()}
+        self.history.update(zip(self.keys(new), new["past"], strict=True))
+        return {**new, "past": torch.zeros_like(new["past"])}
+
+
+class CommonAverageInStep(Healthy):
+    """Takes streams at the same frame for channels of one recording, and subtracts their common average."""
+
+    def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        y, new = super().step(x, state)
+        t = state["t"].unsqueeze(-1) + torch.arange(x.shape[-1])  # (B, T)
+        in_step = (t == t[:1]).all(dim=0) & (t[0] >= 2)  # (T,)
+        return torch.where(in_step, y + 0.1 * (y.mean(dim=0, keepdim=True) - y), y), new
+
+
+class FutureTimesZero(Healthy):
+    """Masks the next frame by multiplying with zero, which a NaN survives."""
+
+    def filtered(self, joined: Tensor, frames: int) -> Tensor:
+        y = super().filtered(joined, frames)
+        return y + 0.0 * torch.cat([y[..., 1:], y[..., -1:]], dim=-1)
+
+
+class CounterOf32Bits(Healthy):
+    """Counts frames in 32 bits, which a long stream overflows."""
+
+    def initial_state(self, streams: int) -> State:
+        state = super().initial_state(streams)
+        return {**state, "t": state["t"].to(torch.int32)}
+
+
+# Each with the checks that find it: those, and no others.
+MUTANTS: dict[type[Healthy], set[str]] = {
+    StateDropped: {"chunking", "snapshot", "lanes"},
+    RingOneTooSmall: {"chunking", "snapshot", "lanes"},
+    SharedStarted: {"lanes"},
+    PaddingEachChunk: {"chunking", "snapshot", "lanes"},
+    NormEachChunk: {"chunking", "snapshot", "lanes", "future"},
+    LookAhead: {"chunking", "snapshot", "lanes", "future"},
+    PositionOnHost: {"snapshot", "lanes"},
+    NanThroughMultiply: {"snapshot", "lanes"},
+    StateAliased: {"chunking", "lanes", "state"},
+    UnrolledByFour: {"chunking"},
+    HistoryOnHost: {"snapshot"},
+    CommonAverageInStep: {"batch"},
+    FutureTimesZero: {"future"},
+    CounterOf32Bits: {"state"},
+}
