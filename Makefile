@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test check format docs clean
+.PHONY: demo test check format docs figures clean
 
 demo: $(VENV)/.demo
 	$(BIN)/rtstrf demo
@@ -23,7 +23,13 @@ format: $(VENV)/.dev
 
 docs: $(VENV)/.dev
 	$(BIN)/python tools/make_configuration_page.py
-	$(BIN)/python tools/make_picture.py
+	$(BIN)/rtstrf demo --terminal --picture docs/picture.png
+
+# On an idle machine: about a quarter of an hour.
+figures: $(VENV)/.dev
+	$(BIN)/python tools/models_table.py --write
+	$(BIN)/python benchmarks/hour.py --out benchmarks/results/hour.json
+	$(BIN)/python benchmarks/live_latency.py --minutes 10 --out benchmarks/results/live_latency.json
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info demo.png
