@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 Reply = dict[str, Any]
 
+SHUTDOWN_AFTER_S = 0.25  # time for the reply to arrive
 FARTHEST_START_NS = 24 * 3600 * 10**9
 
 
@@ -32,7 +34,8 @@ class Commands:
         """Carry out a command whose arguments the wire has checked (docs/protocol.md lists them)."""
         engine = self._engine
         if cmd == "shutdown":
-            engine.request_stop()
+            # Not at once: closing a connection with something unread resets it, and the reply would go with it.
+            threading.Timer(SHUTDOWN_AFTER_S, engine.request_stop).start()
             return {"state": "stopping"}
         if cmd == "get":
             return engine.parameters.get(args.get("name"))
