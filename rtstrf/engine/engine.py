@@ -213,7 +213,7 @@ class Engine:
 
     def _hand_over(self, hops: list[Hop]) -> None:
         for hop in hops:
-            self.handover.put(hop, wait=self._can_wait and not self._stop.is_set())
+            self.handover.put(hop, wait=self._source.can_wait and not self._stop.is_set())
 
     def _infer(self) -> None:
         try:
@@ -259,7 +259,7 @@ class Engine:
             "queue": len(self.handover),
             "dropped_hops": self.handover.dropped_hops,
             "xruns": self._source.xruns,
-            "non_finite_samples": getattr(self._source, "non_finite_samples", 0),
+            "non_finite_samples": self._source.non_finite_samples,
             "samples_in": ledger.samples_in,
             "samples_lost": ledger.samples_lost,
             "drift_ppm": round(ledger.clock.drift_ppm, 3) if ledger.clock is not None else None,
@@ -282,11 +282,6 @@ class Engine:
         if isinstance(self._source, Paced):
             return self._source.speed
         return 1.0 if self._source.live else None
-
-    @property
-    def _can_wait(self) -> bool:
-        """Whether the source can be held back until the model has caught up: a pipe can, and a file without a pace."""
-        return not self._source.live or self._info.kind == "stdin"
 
     def _is_replayed(self) -> bool:
         return isinstance(self.config.source, PacedSourceSection)

@@ -56,6 +56,7 @@ class MicrophoneSource(Source):
     """
 
     live = True
+    can_wait = False
 
     def __init__(
         self,

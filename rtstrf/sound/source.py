@@ -79,13 +79,19 @@ class Source(ABC):
     info : SourceInfo
     live : bool
         True where a device's clock sets the pace; such a source cannot be hurried or paused.
+    can_wait : bool
+        False where sound is lost if nobody reads it in time, as from a device; a file and a pipe can be held back.
+    non_finite_samples : int
+        Samples that a device delivered as NaN or infinity and that are heard as zeros, so far.
     xruns : int
         Overflows the device reported or that the sample count proved, so far.
     """
 
     info: SourceInfo
     live: bool = False
+    can_wait: bool = True
     xruns: int = 0
+    non_finite_samples: int = 0
 
     @abstractmethod
     def open(self) -> None:

@@ -278,6 +278,8 @@ def test_a_running_stream_is_not_started_again() -> None:
 
 def test_a_pipe_that_is_faster_than_the_model_is_held_back_and_loses_nothing() -> None:
     class Pipe(ScriptedSource):
+        can_wait = True
+
         def __init__(self) -> None:
             super().__init__([Block(noise(48000), 0)])
             self.info = SourceInfo("stdin", "pipe", 48000)

@@ -80,6 +80,7 @@ class ScriptedSource(Source):
     """A device that delivers what the test wrote down, once it is told to play: blocks, losses and failures."""
 
     live = True
+    can_wait = False
 
     def __init__(self, script: Sequence[Block | Exception], rate_hz: int = 48000) -> None:
         self.info = SourceInfo("microphone", "scripted", rate_hz)
