@@ -93,5 +93,5 @@ class Commands:
         mark["t"] = now_ns - engine.clock.start_ns
         if "t_client" in args:
             mark["t_client"] = args["t_client"]
-        engine.server.event("mark", **mark)
+        engine.outlet.event("mark", **mark)
         return mark

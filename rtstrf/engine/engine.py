@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from rtstrf.checkpoints.load import load_model
@@ -22,9 +23,11 @@ from rtstrf.engine.handover import Handover
 from rtstrf.engine.inference import Inference
 from rtstrf.engine.keeper import SoundKeeper
 from rtstrf.engine.ledger import Hop, Ledger
+from rtstrf.engine.outlet import Outlet
 from rtstrf.engine.parameters import Parameters
 from rtstrf.errors import SoundError, UserError
 from rtstrf.pipeline import Pipeline
+from rtstrf.sinks.sink import Sink
 from rtstrf.sound.pace import Paced
 from rtstrf.sound.source import Block, Source, SourceInfo
 from rtstrf.wire.server import WireServer
@@ -40,6 +43,8 @@ class Engine:
     config : LiveConfig
     source : Source, optional
         In place of the one that the configuration names.
+    sinks : sequence of Sink, optional
+        What else in this process takes the stream, beside what the configuration names.
 
     Notes
     -----
@@ -62,7 +67,7 @@ class Engine:
     ('ended', 20)
     """
 
-    def __init__(self, config: LiveConfig, source: Source | None = None) -> None:
+    def __init__(self, config: LiveConfig, source: Source | None = None, sinks: Sequence[Sink] = ()) -> None:
         self.config = config
         self.clock = RunClock()
         self._stop = threading.Event()
@@ -94,8 +99,9 @@ class Engine:
             queue_messages=config.wire.queue_messages,
             insecure_lan=config.wire.insecure_lan,
         )
+        self.outlet = Outlet(self.server, self.clock, sinks)
         self.inference = Inference(
-            self.pipeline, self.server, self.parameters, config.engine, self.clock, self.handover, self._is_replayed()
+            self.pipeline, self.outlet, self.parameters, config.engine, self.clock, self.handover, self._is_replayed()
         )
         self.state = "armed"
         self._begin = threading.Event()
@@ -145,6 +151,7 @@ class Engine:
             self._source.open()
             if self.config.engine.keep_sound is not None:
                 self._keeper = SoundKeeper(self.config.engine.keep_sound, self._info.rate_hz)
+            self.outlet.sinks.open({**self._greeting(), "run": self.server.run, "anchor": self.clock.anchor()})
         except BaseException:
             self.stop()
             raise
@@ -176,6 +183,7 @@ class Engine:
         self._source.close()
         if self._keeper is not None:
             self._keeper.close()
+        self.outlet.sinks.close()
         self.server.stop()
         failure, self._failure = self._failure, None
         if failure is not None:
@@ -192,7 +200,8 @@ class Engine:
                     self._hand_over(self.ledger.finish(time.monotonic_ns()))
                     break
                 if block.lost_samples:
-                    self.server.event("loss", samples=block.lost_samples, at_sample=self.ledger.position)
+                    self.outlet.event("loss", samples=block.lost_samples, at_sample=self.ledger.position)
+                self.outlet.sound(block, self.ledger.position + block.lost_samples)
                 self._hand_over(self.ledger.book(block))
                 self._keep(block)
         except BaseException as error:
@@ -209,7 +218,7 @@ class Engine:
             self._keeper.abandon()
             self._keeper = None
             self.keeping_failed = f"the sound was not kept: {error}"
-            self.server.event("fault", what=self.keeping_failed, remedy="make room on the disk")
+            self.outlet.event("fault", what=self.keeping_failed, remedy="make room on the disk")
 
     def _hand_over(self, hops: list[Hop]) -> None:
         for hop in hops:
@@ -231,7 +240,7 @@ class Engine:
     def _fail(self, error: BaseException) -> None:
         self._failure = self._failure or error
         if isinstance(error, UserError):
-            self.server.event("fault", what=error.what, remedy=error.remedy)
+            self.outlet.event("fault", what=error.what, remedy=error.remedy)
         if isinstance(error, SoundError):
             self.set_state("source_lost")
 
@@ -246,7 +255,7 @@ class Engine:
         """Change the state, and tell it where it is another."""
         if state != self.state:
             previous, self.state = self.state, state
-            self.server.event("state", state=state, previous=previous)
+            self.outlet.event("state", state=state, previous=previous)
 
     # --- what is told -------------------------------------------------------------------------------------------
 
@@ -262,6 +271,7 @@ class Engine:
             "non_finite_samples": self._source.non_finite_samples,
             "samples_in": ledger.samples_in,
             "samples_lost": ledger.samples_lost,
+            "sinks_lost": self.outlet.sinks.lost(),
             "drift_ppm": round(ledger.clock.drift_ppm, 3) if ledger.clock is not None else None,
         }
 

@@ -12,11 +12,11 @@ from rtstrf.config.live import EngineSection
 from rtstrf.engine.handover import Handover
 from rtstrf.engine.ledger import Hop
 from rtstrf.engine.meters import Percentiles
+from rtstrf.engine.outlet import Outlet
 from rtstrf.engine.parameters import Change, Parameters
 from rtstrf.pipeline import Bin, Pipeline
 from rtstrf.sound.level import LevelMeter
 from rtstrf.wire.message import Flags
-from rtstrf.wire.server import WireServer
 
 # A spectrogram is in the model's own units, as its compression leaves them.
 UNITS = {"rates": "Hz", "spectrogram": "a.u.", "onoff": "a.u.", "level": "dB SPL"}
@@ -27,7 +27,7 @@ class Inference:
 
     Parameters
     ----------
-    pipeline, server, parameters, config, clock, handover
+    pipeline, outlet, parameters, config, clock, handover
         As the engine made them.
     replayed : bool
         Whether the sound is a recording or synthetic, and messages say so.
@@ -40,7 +40,7 @@ class Inference:
     def __init__(
         self,
         pipeline: Pipeline,
-        server: WireServer,
+        outlet: Outlet,
         parameters: Parameters,
         config: EngineSection,
         clock: RunClock,
@@ -48,7 +48,7 @@ class Inference:
         replayed: bool,
     ) -> None:
         self._pipeline = pipeline
-        self._server = server
+        self._outlet = outlet
         self._parameters = parameters
         self._config = config
         self._clock = clock
@@ -103,7 +103,7 @@ class Inference:
         """Forget the sound so far, between two hops."""
         self._start_afresh()
         told = {"bin": self.next_bin, "s": self.next_bin * self._pipeline.hop_samples}
-        self._server.event("reset", **told)
+        self._outlet.event("reset", **told)
         return told
 
     def change(self, change: Change) -> dict[str, Any]:
@@ -111,7 +111,7 @@ class Inference:
         self._parameters.apply(change)
         self._next_flags |= Flags.PARAMETER_CHANGED
         told = {"parameter": change.name, "value": change.value, "bin": self.next_bin}
-        self._server.event("parameter", **told)
+        self._outlet.event("parameter", **told)
         return told
 
     def status(self) -> dict[str, Any]:
@@ -146,7 +146,7 @@ class Inference:
         limit = self._config.overload_hops
         if waiting <= limit // 2 if self._overloaded else waiting >= limit:
             self._overloaded = not self._overloaded
-            self._server.event("overload", on=self._overloaded, queue=waiting, bin=heard.index)
+            self._outlet.event("overload", on=self._overloaded, queue=waiting, bin=heard.index)
         if self._overloaded:
             flags |= Flags.OVERLOADED
         self._publish(hop, heard, level_db_spl, {"gap": gap, "flags": int(flags), "t_proc": t_proc_ns, "q": waiting})
@@ -188,17 +188,17 @@ class Inference:
             "load": round(told["t_proc"] / self._hop_ns, 5),
             **told,
         }
-        self._server.submit("rates", {**header, "unit": UNITS["rates"]}, heard.rates_hz[None])
+        self._outlet.rows("rates", {**header, "unit": UNITS["rates"]}, heard.rates_hz[None])
         rows = {"spectrogram": heard.spectrogram, "onoff": heard.onoff, "level": level_db_spl}
         for kind in self._parameters.topics:
             if kind != "onoff" or self._has_onoff:
-                self._server.submit(kind, {**header, "unit": UNITS[kind]}, rows[kind][None])
+                self._outlet.rows(kind, {**header, "unit": UNITS[kind]}, rows[kind][None])
         self._published_to = heard.index + 1
         self._bins += 1
 
     def _tell_gap(self, bins: int, before: int) -> None:
         self._bins_missing += bins
-        self._server.event("gap", bins=bins, bin=before)
+        self._outlet.event("gap", bins=bins, bin=before)
 
     def _publish_end(self, bins: int, gap: int) -> None:
         """Publish a message of no bins that says the run is over: the end is known only after the last hop."""
@@ -213,4 +213,4 @@ class Inference:
             "t_proc": 0,
         }
         header |= {"gap": gap, "flags": int(self._always | Flags.LAST), "load": 0.0, "q": 0, "unit": UNITS["rates"]}
-        self._server.submit("rates", header, np.empty((0, self._pipeline.loaded.model.out_neurons), dtype=np.float32))
+        self._outlet.rows("rates", header, np.empty((0, self._pipeline.loaded.model.out_neurons), dtype=np.float32))

@@ -12,6 +12,7 @@ import numpy as np
 from rtstrf.config.live import LiveConfig
 from rtstrf.config.load import load_config
 from rtstrf.engine.engine import Engine
+from rtstrf.sinks.sink import Sink
 from rtstrf.sound.source import Block, Source, SourceInfo
 from rtstrf.wire.client import Client
 from rtstrf.wire.message import Flags, Message
@@ -22,14 +23,14 @@ DEADLINE_S = 60.0
 
 @contextmanager
 def session(
-    *keys: str, source: Source | None = None, topics: Sequence[str] = ("rates",)
+    *keys: str, source: Source | None = None, topics: Sequence[str] = ("rates",), sinks: Sequence[Sink] = ()
 ) -> Iterator[tuple[Engine, Client]]:
     """Start an engine that waits for `start`, and a client that has had its greeting.
 
     The fewer topics it hears, the longer it may stall before the server leaves messages out for it.
     """
     config = load_config(LiveConfig, None, ["source.kind=silence", *keys, *FREE_PORTS, "engine.autostart=false"])
-    engine = Engine(config, source)
+    engine = Engine(config, source, sinks)
     engine.start()
     try:
         # Its lag policy is tested with the wire; here nothing may be skipped.

@@ -1,0 +1,1 @@
+"""What takes the stream inside the engine's process: recorder, trigger, and what plugins bring."""

@@ -1,0 +1,145 @@
+"""What takes the stream in the engine's process: told everything, in order, and no danger to the stream."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rtstrf.errors import ConfigError
+from rtstrf.sinks.queued import Queued
+from rtstrf.sinks.sink import Sink
+from rtstrf.sinks.sinks import Sinks
+from tests.support.live import is_over, noise, of_kind, receive, session
+from tests.support.sounds import write_sound
+
+
+class Keeping(Sink):
+    """Keeps what it is told."""
+
+    def __init__(self, name: str = "keeping", *, immediate: bool = False) -> None:
+        self.name = name
+        self.immediate = immediate
+        self.greeting: dict[str, Any] = {}
+        self.blocks: list[tuple[int, np.ndarray]] = []
+        self.told: list[tuple[str, int]] = []
+        self.kept: dict[str, list[np.ndarray]] = {}
+        self.events: list[str] = []
+        self.threads: set[str] = set()
+        self.closed = 0
+
+    def open(self, greeting):
+        self.greeting = greeting
+
+    def sound(self, block, at_sample):
+        self.blocks.append((at_sample, block.samples))
+
+    def rows(self, kind, header, rows):
+        self.threads.add(threading.current_thread().name)
+        self.told.append((kind, header["i0"]))
+        self.kept.setdefault(kind, []).append(rows)
+
+    def event(self, name, t_ns, details):
+        self.events.append(name)
+
+    def close(self):
+        self.closed += 1
+
+
+class Failing(Keeping):
+    """Breaks down at the third bin."""
+
+    def rows(self, kind, header, rows):
+        super().rows(kind, header, rows)
+        if header["i0"] == 2:
+            raise RuntimeError("the cable is out")
+
+
+@pytest.mark.parametrize("immediate", [True, False])
+def test_a_sink_is_told_the_sound_the_rates_and_the_events_of_a_run(tmp_path, immediate: bool) -> None:
+    samples = noise(4800)
+    path = write_sound(tmp_path / "noise.wav", samples, 48000)
+    sink = Keeping(immediate=immediate)
+    keys = ("source.kind=file", f"source.path={path}", "engine.block_samples=173")
+    with session(*keys, sinks=[sink]) as (engine, client):
+        client.request("start")
+        rates = of_kind(receive(client, is_over), "rates")
+    assert sink.greeting["model"] == "statenet-gru-ns1"
+    assert sink.greeting["run"] == engine.server.run
+    np.testing.assert_array_equal(np.concatenate([b for _, b in sink.blocks]), samples)
+    assert [at for at, _ in sink.blocks] == list(range(0, 4800, 173))
+    np.testing.assert_array_equal(np.concatenate(sink.kept["rates"]), np.concatenate([m.array for m in rates]))
+    assert "state" in sink.events
+    assert sink.closed == 1
+    assert sink.threads == {"rtstrf-inference" if immediate else "rtstrf-keeping"}
+
+
+@pytest.mark.parametrize("immediate", [True, False])
+def test_a_sink_that_fails_is_named_and_closed_and_the_stream_goes_on(tmp_path, immediate: bool) -> None:
+    path = write_sound(tmp_path / "noise.wav", noise(4800), 48000)
+    bad, good = Failing("bad", immediate=immediate), Keeping("good")
+    with session("source.kind=file", f"source.path={path}", sinks=[bad, good]) as (_, client):
+        client.request("start")
+        rates = of_kind(receive(client, is_over), "rates")
+        told = client.request("events")["events"]
+    assert sum(len(m.array) for m in rates) == 20
+    assert len([1 for kind, _ in good.told if kind == "rates"]) == 21  # and the end, of no bins
+    assert [e["details"]["what"] for e in told if e["name"] == "fault"] == [
+        "bad has ended: RuntimeError: the cable is out"
+    ]
+    assert (bad.closed, good.closed) == (1, 1)
+    assert max(i0 for _, i0 in bad.told) == 2
+
+
+def test_a_sink_that_cannot_open_closes_those_before_it_and_tells_why() -> None:
+    class Shut(Sink):
+        def open(self, greeting):
+            raise ConfigError("no such port")
+
+    first = Keeping()
+    sinks = Sinks([first, Shut()], failed=lambda sink, error: None)
+    with pytest.raises(ConfigError, match="no such port"):
+        sinks.open({})
+    assert first.closed == 1
+
+
+def test_a_sink_added_while_the_stream_runs_sees_what_follows_and_one_removed_is_completed() -> None:
+    early, late = Keeping("early"), Keeping("late")
+    sinks = Sinks([early], failed=lambda sink, error: None)
+    sinks.open({"model": "x"})
+    sinks.event("first", 0, {})
+    sinks.add(late, {"model": "x"})
+    sinks.event("second", 1, {})
+    sinks.remove(early)
+    sinks.event("third", 2, {})
+    sinks.close()
+    assert (early.events, late.events) == (["first", "second"], ["second", "third"])
+    assert (early.closed, late.closed) == (1, 1)
+
+
+def test_a_sink_slower_than_the_stream_loses_calls_that_are_counted_and_delays_nobody() -> None:
+    go = threading.Event()
+
+    class Slow(Keeping):
+        def event(self, name, t_ns, details):
+            go.wait()
+            super().event(name, t_ns, details)
+
+    slow = Slow("slow")
+    queued = Queued(slow, capacity=3, failed=lambda sink, error: None)
+    queued.open({})
+    for number in range(10):
+        queued.event(str(number), number, {})
+    go.set()
+    queued.close()
+    assert len(slow.events) + queued.lost == 10
+    assert slow.events == [str(n) for n in range(len(slow.events))]
+    assert 3 <= len(slow.events) <= 4
+
+
+def test_nothing_is_closed_that_was_never_opened() -> None:
+    sink = Keeping()
+    Sinks([sink], failed=lambda sink, error: None).close()
+    assert sink.closed == 0
