@@ -56,10 +56,6 @@ def test_models_have_the_sizes_that_the_page_tells(tool: Any) -> None:
             assert stage.out_channels == 34
 
 
-def test_a_second_name_of_something_makes_no_row(tool: Any) -> None:
-    assert tool.first_names({"a": 1, "b": 2, "c": 2, "d": 1, "e": 3}) == ["a", "b", "e"]
-
-
 def test_a_row_tells_bytes_errors_of_one_digit_and_whole_microseconds(tool: Any) -> None:
     figures = tool.Figures(36476, 7.04, 3.14e-7, 0.0, 1209.4)
     row = tool.row(tool.System("leaf", "front-end", object), figures)
