@@ -17,7 +17,9 @@ from rtstrf.errors import UserError
 from rtstrf.version import __version__
 
 # In the order a newcomer meets them.
-COMMANDS = ("demo", "live", "view", "listen", "replay", "verify", "fit", "import", "models", "devices", "doctor")
+COMMANDS = (
+    "demo", "live", "view", "listen", "replay", "verify", "bench", "fit", "import", "models", "devices", "doctor",
+)  # fmt: skip
 
 EXIT_USER_ERROR = 2
 

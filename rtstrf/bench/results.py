@@ -1,0 +1,91 @@
+"""What a benchmark leaves: JSON for programs, one file a machine, and a table for people."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rtstrf.errors import ConfigError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+# Figures of two machines in one file would be compared as if they were of one.
+SAME_MACHINE = ("cpu_model", "architecture", "cores_usable", "device_name")
+
+
+def merge(path: Path, bench: str, result: dict[str, Any]) -> None:
+    """Put the result of a subcommand into the file of a machine, in place of an earlier one, whole or not at all.
+
+    Parameters
+    ----------
+    path : Path
+        Made where it is missing; holds ``{subcommand: {"machine": ..., "rows": ...}}``.
+    bench : str
+        The subcommand.
+    result : dict
+
+    Raises
+    ------
+    ConfigError
+        If the file holds something else, or figures of another machine.
+    """
+    try:
+        kept = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        machines = [part["machine"] for part in kept.values()]
+    except (ValueError, TypeError, AttributeError, KeyError) as error:
+        raise ConfigError(f"{path} holds no results of rtstrf bench", remedy="give another --out FILE") from error
+    for machine in machines:
+        other = [key for key in SAME_MACHINE if machine.get(key) != result["machine"].get(key)]
+        if other:
+            was, now = machine.get(other[0]), result["machine"].get(other[0])
+            raise ConfigError(
+                f"{path} holds results of another machine: {other[0]} was {was}, and is {now} here",
+                remedy="give each machine an --out FILE of its own",
+            )
+    kept[bench] = result
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_suffix(".json.new")
+    beside.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+    os.replace(beside, path)
+
+
+def print_rows(console: Console, rows: Sequence[dict[str, Any]]) -> None:
+    """Print all that the rows hold: a column for each row, a line for each figure."""
+    from rich.table import Table
+    from rich.text import Text
+
+    names = list(dict.fromkeys(key for row in rows for key in row))
+    same = [key for key in names if len(rows) > 1 and len({json.dumps(row.get(key)) for row in rows}) == 1]
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="dim", no_wrap=True)
+    for _ in rows:
+        table.add_column(justify="right", overflow="fold")
+    for key in names:
+        if key not in same:
+            table.add_row(key, *(Text(figure(row.get(key))) for row in rows))
+    console.print(table)
+    for key in same:
+        console.print(Text.assemble((key, "dim"), f"  {figure(rows[0].get(key))}"), soft_wrap=True)
+
+
+def figure(value: Any) -> str:
+    """Return a value as a table has it.
+
+    Examples
+    --------
+    >>> figure(3.2e-7), figure(1_000_000), figure(12.34), figure(None)
+    ('3.2e-07', '1,000,000', '12.34', '-')
+    """
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, float):
+        return f"{value:.1e}" if value and abs(value) < 1e-2 else f"{value:,.2f}"
+    return str(value)

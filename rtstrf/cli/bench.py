@@ -1,0 +1,160 @@
+"""`rtstrf bench`: what a step, many streams, a replay and the wire cost on this machine, and deepSTRF beside them."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rtstrf.bench.conditions import Conditions
+    from rtstrf.bench.telling import Telling
+
+HELP = "Measure what it costs on this machine: steps, streams, replay, the wire, and deepSTRF beside them."
+EXAMPLE = """\
+  rtstrf bench step --quick
+  rtstrf bench step --model my-model --out benchmarks/results/my-machine.json"""
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """A subcommand: what it measures, an example, and what it takes beside the options of all."""
+
+    help: str
+    example: str
+    add_arguments: Callable[[argparse.ArgumentParser], None]
+    rows: Callable[[argparse.Namespace, Conditions, Telling], list[dict[str, Any]]]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    subcommands = parser.add_subparsers(dest="bench", metavar="WHAT", required=True)
+    for name, measure in measures().items():
+        sub = subcommands.add_parser(
+            name,
+            help=measure.help,
+            description=measure.help,
+            epilog=f"example:\n{measure.example}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        measure.add_arguments(sub)
+        sub.add_argument("--quick", action="store_true", help="less than a minute; too few hops for p99.9 to last")
+        sub.add_argument("--json", action="store_true", help="print the result as JSON, and nothing else")
+        sub.add_argument(
+            "--out", type=Path, metavar="FILE", help="keep the result in FILE, beside those of the other subcommands"
+        )
+        sub.add_argument("--quiet", action="store_true", help="tell nothing of the progress")
+
+
+def add_models(parser: argparse.ArgumentParser, default: str) -> None:
+    parser.add_argument(
+        "--model",
+        action="append",
+        dest="models",
+        metavar="MODEL",
+        help=f"a reference system, a bundled model or the folder of a checkpoint; may be repeated (default: {default})",
+    )
+
+
+def add_conditions(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--device", default="cpu", help="where the model runs: cpu, cuda... (default %(default)s)")
+    parser.add_argument("--threads", type=at_least_1, default=1, help="threads of one step (default %(default)s)")
+    parser.add_argument(
+        "--cores", type=core_list, metavar="N,N", help="cores the thread may run on (default: as the system likes)"
+    )
+    parser.add_argument(
+        "--priority", type=at_least_1, help="real-time priority of the thread, SCHED_FIFO (default: none)"
+    )
+
+
+def at_least_1(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{value}: at least 1")
+    return value
+
+
+def core_list(text: str) -> list[int]:
+    return [int(part) for part in text.split(",")]
+
+
+def conditions_of(args: argparse.Namespace) -> Conditions:
+    from rtstrf.bench.conditions import Conditions
+    from rtstrf.runner import usable_device
+
+    device = getattr(args, "device", "cpu")
+    usable_device(device)
+    return Conditions(
+        quick=args.quick,
+        device=device,
+        threads=getattr(args, "threads", 1),
+        affinity=getattr(args, "cores", None),
+        priority=getattr(args, "priority", None),
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from rtstrf.bench.conditions import measuring
+    from rtstrf.bench.results import merge, print_rows
+    from rtstrf.bench.telling import Telling
+
+    conditions = conditions_of(args)
+    telling = Telling(quiet=args.quiet)
+    with measuring(conditions) as machine:
+        for sentence in machine["refused"]:
+            print(f"rtstrf bench: not granted: {sentence}", file=sys.stderr)
+        rows = measures()[args.bench].rows(args, conditions, telling)
+    result = {"machine": machine, "rows": rows}
+    if args.json:
+        print(json.dumps(result, indent=1))
+    else:
+        console = Console(highlight=False)
+        print_rows(console, rows)
+        console.print(f"{machine['cpu_model']}, torch {machine['torch']}, {machine['measured_at']}", style="dim")
+    if args.out is not None:
+        merge(args.out, args.bench, result)
+    return 0
+
+
+# ---- the subcommands ---------------------------------------------------------------------------------------------
+
+
+def measures() -> dict[str, Measure]:
+    """Return the subcommands by name."""
+    return {
+        "step": Measure(
+            "One hop, host to host: back to back, on a schedule, and at the pace of the sound.",
+            "  rtstrf bench step --quick --json\n  rtstrf bench step --model statenet-gru-ns1 --backend eager",
+            add_step,
+            step_rows,
+        ),
+    }
+
+
+def add_step(parser: argparse.ArgumentParser) -> None:
+    add_models(parser, "the reference systems and the bundled models")
+    add_backends(parser)
+    parser.add_argument("--lanes", type=at_least_1, default=1, help="streams in one batch (default %(default)s)")
+    add_conditions(parser)
+
+
+def add_backends(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--backend",
+        action="append",
+        dest="backends",
+        choices=("auto", "eager"),
+        help="what runs the step; may be repeated (default: auto)",
+    )
+
+
+def step_rows(args: argparse.Namespace, conditions: Conditions, telling: Telling) -> list[dict[str, Any]]:
+    from rtstrf.bench.models import default_names
+    from rtstrf.bench.step import step_rows as rows
+
+    return rows(args.models or default_names(), args.backends or ["auto"], args.lanes, conditions, telling)
