@@ -48,6 +48,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         help="write the rates: FILE.npz, or FILE-<sound>.npz of several sounds; an existing folder takes <sound>.npz",
     )
+    parser.add_argument(
+        "--spikes", metavar="SEED", type=int, help="write spikes drawn from the rates too, with this seed (needs --out)"
+    )
+    parser.add_argument(
+        "--refractory-ms", type=float, default=2.0, help="of the spikes, absolute (default %(default)s)"
+    )
     parser.add_argument("--report", metavar="DIR", type=Path, help="write report.html and report.json there")
     parser.add_argument("--device", default="cpu", help="where the model runs: cpu, cuda... (default %(default)s)")
     parser.add_argument(
@@ -80,6 +86,7 @@ def run(args: argparse.Namespace) -> int:
     from rtstrf.replay.staging import StagedFiles
     from rtstrf.runner import usable_device
     from rtstrf.sound.file import FileSource
+    from rtstrf.spikes import SpikeGenerator
 
     # All that can be wrong is found before the first sound is played.
     block = None if args.block is None else parse_block(args.block)
@@ -93,6 +100,12 @@ def run(args: argparse.Namespace) -> int:
         FileSource(sound, channel=args.channel, full_scale_db_spl=args.full_scale_db_spl) for sound in args.sounds
     ]
     outs = out_paths(args.out, args.sounds) if args.out is not None else []
+    spikes = None
+    if args.spikes is not None:
+        if not outs:
+            raise ConfigError("--spikes without --out", remedy="add --out FILE.npz, where the spikes go")
+        clock = {"hop_samples": loaded.sidecar.hop_samples, "sample_rate_hz": loaded.sidecar.sample_rate_hz}
+        spikes = SpikeGenerator(loaded.model.out_neurons, **clock, seed=args.spikes, refractory_ms=args.refractory_ms)
     if args.report is not None:
         require_matplotlib()
     torch.set_num_threads(args.threads)
@@ -118,7 +131,7 @@ def run(args: argparse.Namespace) -> int:
                 )
             if outs:
                 with staged.open(outs[number]) as file:
-                    write_rates(file, replayed, loaded)
+                    write_rates(file, replayed, loaded, spikes)
             if args.report is None or number >= MOST_HEAT_MAPS:  # no more use for them in memory
                 replayed = dataclasses.replace(replayed, rates_hz=None, level_db_spl=None)
             replays.append(replayed)

@@ -6,7 +6,7 @@ import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from rtstrf.checkpoints.load import LoadedModel
 from rtstrf.errors import ConfigError, DataError, StreamError
 from rtstrf.replay.play import Replayed
 from rtstrf.replay.staging import StagedFiles
+from rtstrf.spikes import SpikeGenerator
 
 FIELDS = ("rates_hz", "t_s", "unit_id", "bin_s", "sample_rate_hz", "hop_samples", "model", "weights_sha256")
 
@@ -100,8 +101,13 @@ def save_rates(path: str | Path, replayed: Replayed, loaded: LoadedModel) -> Non
         write_rates(file, replayed, loaded)
 
 
-def write_rates(file: BinaryIO, replayed: Replayed, loaded: LoadedModel) -> None:
-    """Write the rates of a replay into an open file."""
+def write_rates(file: BinaryIO, replayed: Replayed, loaded: LoadedModel, spikes: SpikeGenerator | None = None) -> None:
+    """Write the rates of a replay into an open file, and spikes drawn from them where a generator is given.
+
+    Spikes are ``spike_sample`` (int64, on the clock of `sample_rate_hz`, from the start of the sound) and
+    ``spike_unit`` (int64, index into ``unit_id``), one of each for every spike in order of time; ``spike_seed`` and
+    ``refractory_samples`` say how they were drawn.
+    """
     if replayed.rates_hz is None:
         raise StreamError("a replay that kept no rates", remedy="replay with keep_rates=True")
     np.savez(
@@ -114,7 +120,19 @@ def write_rates(file: BinaryIO, replayed: Replayed, loaded: LoadedModel) -> None
         hop_samples=replayed.hop_samples,
         model=loaded.sidecar.name,
         weights_sha256=loaded.weights_sha256,
+        **({} if spikes is None else _spikes(replayed.rates_hz, spikes)),
     )
+
+
+def _spikes(rates_hz: np.ndarray, generator: SpikeGenerator) -> dict[str, Any]:
+    rows, _ = generator.step(rates_hz, generator.initial_state())
+    samples, units = generator.times(rows)
+    return {
+        "spike_sample": samples,
+        "spike_unit": units,
+        "spike_seed": generator.seed,
+        "refractory_samples": generator.refractory_samples,
+    }
 
 
 def load_rates(path: str | Path) -> RatesFile:

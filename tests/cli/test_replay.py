@@ -18,6 +18,7 @@ import torch
 
 from rtstrf.checkpoints.save import save_model
 from rtstrf.replay.rates_file import load_rates
+from rtstrf.spikes import SpikeGenerator
 from tests.support.command import Command, assert_refused
 from tests.support.models import HOP_SAMPLES, RATE_HZ, UNITS, tiny_checkpoint, tiny_model, tiny_sidecar
 from tests.support.sounds import bursts, write_sound
@@ -327,3 +328,35 @@ def test_being_told_to_end_leaves_nothing_half_written(model: Path, tmp_path: Pa
     process.communicate(timeout=30)
     assert process.returncode == 128 + signal.SIGTERM
     assert files(out) == set()
+
+
+def test_spikes_go_with_the_rates_the_same_for_any_block(
+    rtstrf: Command, model: Path, sound: Path, tmp_path: Path
+) -> None:
+    for name, block in (("a", 7), ("b", "random")):
+        outcome = rtstrf(
+            "replay", sound, "--model", model, "--out", tmp_path / f"{name}.npz", "--spikes", 3, "--block", block
+        )
+        assert outcome.code == 0, outcome.err
+    assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
+    with np.load(tmp_path / "a.npz") as held:
+        generator = SpikeGenerator(UNITS, hop_samples=HOP_SAMPLES, sample_rate_hz=RATE_HZ, seed=3)
+        samples, units = generator.times(generator.step(held["rates_hz"], generator.initial_state())[0])
+        np.testing.assert_array_equal(held["spike_sample"], samples)
+        np.testing.assert_array_equal(held["spike_unit"], units)
+        assert len(samples)
+        assert int(held["spike_seed"]) == 3
+    assert load_rates(tmp_path / "a.npz").rates_hz.shape[1] == UNITS
+
+
+def test_spikes_without_a_place_to_go_or_with_no_seed_are_refused_before_anything_is_played(
+    rtstrf: Command, model: Path, sound: Path, tmp_path: Path
+) -> None:
+    assert_refused(rtstrf("replay", sound, "--model", model, "--spikes", 3), "--spikes without --out")
+    out = ("--out", tmp_path / "rates.npz")
+    assert_refused(rtstrf("replay", sound, "--model", model, "--spikes", -1, *out), "seed -1")
+    assert_refused(
+        rtstrf("replay", sound, "--model", model, "--spikes", 1, "--refractory-ms", 0, *out),
+        "refractory period of 0 ms",
+    )
+    assert not (tmp_path / "rates.npz").exists()
