@@ -7,17 +7,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from rtstrf.errors import ConfigError
+from rtstrf.fit.model_config import SECTIONS, AnyModel, Section, StateNetConfig
 
 START_FROM = "start from configs/fit/statenet_gru_ns1.yaml"
-
-
-class Section(BaseModel):
-    """A part of a recipe: unknown keys are errors, and nothing changes once it is read."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class DataConfig(Section):
@@ -42,34 +37,6 @@ class DataConfig(Section):
         return self
 
 
-class SlotConfig(Section):
-    """A stage in front of the model."""
-
-    kind: str = Field(description="Which, such as mel or adaptrans.")
-    options: dict[str, Any] = Field(default_factory=dict, description="Its own options.")
-
-
-class ModelConfig(Section):
-    """The network and what it hears through."""
-
-    sample_rate_hz: int = Field(
-        default=48000, gt=0, description="Rate at which the model hears; sounds are resampled to it."
-    )
-    wav2spec: SlotConfig = Field(
-        default_factory=lambda: SlotConfig(kind="mel"),
-        description="Front-end; rate and bin are added to its options.",
-    )
-    prefiltering: SlotConfig | None = Field(
-        default=None, description="Adaptation between front-end and network; bands and bin are added to its options."
-    )
-    connectivity: Literal["LC", "FC", "CONV"] = Field(default="LC", description="Encoder over frequency.")
-    hidden_channels: int = Field(default=14, gt=0, description="Channels at each place of the encoder.")
-    kernel_size: int = Field(default=7, gt=0, description="Bands that a place sees.")
-    stride: int = Field(default=3, gt=0, description="Bands from one place to the next.")
-    beta: float = Field(default=5.0, gt=0, description="Initial sharpness of the output's softplus.")
-    baseline: float = Field(default=0.01, gt=0, description="Initial output without drive.")
-
-
 class TrainingConfig(Section):
     """How a network is fitted."""
 
@@ -89,10 +56,22 @@ class TrainingConfig(Section):
         default=0.98, ge=0, lt=1, description="Of the running average of weights, which is kept."
     )
     encoder_dropout: float = Field(
-        default=0.0, ge=0, lt=1, description="Share of encoder outputs dropped while fitting."
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="Share of the outputs of the core's first stage, such as an encoder, dropped while fitting; where "
+        "the readout follows at once, readout_dropout counts.",
     )
     readout_dropout: float = Field(
-        default=0.2, ge=0, lt=1, description="Share of readout inputs dropped while fitting."
+        default=0.2,
+        ge=0,
+        lt=1,
+        description="Share of readout inputs dropped while fitting; nothing where the readout is all there is.",
+    )
+    latest_start_bins: int = Field(
+        default=0,
+        ge=0,
+        description="While fitting, a model that counts bins begins a presentation at a random count, at most this.",
     )
 
     @model_validator(mode="after")
@@ -116,14 +95,23 @@ class AugmentationConfig(Section):
 
 
 class TeacherConfig(Section):
-    """Some of the teachers, which differ in their seeds alone."""
+    """Some of the teachers, which differ in their seeds alone, or one that was fitted before."""
 
-    copies: int = Field(gt=0, description="How many.")
-    model: ModelConfig | None = Field(default=None, description="Their network, if it is not the model's own.")
+    copies: int = Field(default=1, gt=0, description="How many.")
+    model: AnyModel | None = Field(default=None, description="Their network, if it is not the model's own.")
+    checkpoint: str | None = Field(
+        default=None, description="A fitted model, bundled or a folder, that teaches as it is, in place of the above."
+    )
+
+    @model_validator(mode="after")
+    def _fitted_or_to_be_fitted(self) -> TeacherConfig:
+        if self.checkpoint is not None and (self.copies > 1 or self.model is not None):
+            raise ValueError("checkpoint leaves nothing to fit: give it without copies and model")
+        return self
 
 
 class DistillationConfig(Section):
-    """Teachers are fitted first; the student then learns from the recordings and from their mean prediction."""
+    """Teachers come first; the student then learns from the recordings and from their mean prediction."""
 
     teachers: list[TeacherConfig] = Field(min_length=1, description="Whose predictions are averaged.")
     student: TrainingConfig = Field(description="How the student is fitted.")
@@ -148,7 +136,7 @@ class FitConfig(Section):
     )
     citation: list[str] = Field(default_factory=list, description="What to cite for the model, beside the recordings.")
     data: DataConfig
-    model: ModelConfig = Field(default_factory=lambda: ModelConfig())
+    model: AnyModel = Field(default_factory=lambda: StateNetConfig())
     training: TrainingConfig = Field(description="How the model is fitted, or each teacher where there are some.")
     augmentation: AugmentationConfig = Field(default_factory=lambda: AugmentationConfig())
     distillation: DistillationConfig | None = Field(
@@ -185,7 +173,7 @@ def read_config(path: str | Path, overrides: list[str] | None = None) -> FitConf
     try:
         return FitConfig.model_validate(facts)
     except ValidationError as error:
-        problems = "".join(f"\n  {'.'.join(map(str, e['loc'])) or 'recipe'}: {e['msg']}" for e in error.errors())
+        problems = "".join(f"\n  {_key(e['loc'])}: {e['msg']}" for e in error.errors())
         raise ConfigError(f"{path} does not fit:{problems}", remedy="docs/fitting.md lists the keys") from error
 
 
@@ -194,6 +182,11 @@ def differences(a: FitConfig, b: FitConfig) -> list[str]:
     one, other = _flat(a.model_dump(mode="json")), _flat(b.model_dump(mode="json"))
     keys = [key for key in {**one, **other} if one.get(key, "absent") != other.get(key, "absent")]
     return [f"{key}: {one.get(key, 'absent')} -> {other.get(key, 'absent')}" for key in keys]
+
+
+def _key(location: tuple[int | str, ...]) -> str:
+    """Return the dotted key of an error, without the class of the model that it passes through."""
+    return ".".join(str(part) for part in location if part not in SECTIONS) or "recipe"
 
 
 def _set(facts: dict[str, Any], override: str) -> None:

@@ -19,7 +19,7 @@ from rtstrf.fit.augment import Variant, mix, render, vary
 from rtstrf.fit.config import DistillationConfig, FitConfig, TrainingConfig
 from rtstrf.fit.dataset import SoundsAndResponses
 from rtstrf.fit.network import predict
-from rtstrf.models.statenet import StateNet
+from rtstrf.models.model import AuditoryModel
 from rtstrf.stream import StreamModule
 
 
@@ -109,7 +109,7 @@ def distilled(
     distillation: DistillationConfig,
     data: SoundsAndResponses,
     front_end: StreamModule,
-    teachers: list[StateNet],
+    teachers: list[AuditoryModel],
     rng: np.random.Generator,
 ) -> Course:
     """Every sound some times an epoch, and every mixture once.
@@ -125,7 +125,7 @@ def distilled(
     data : SoundsAndResponses
     front_end : StreamModule
         That of the student; it must have nothing to fit.
-    teachers : list of StateNet
+    teachers : list of AuditoryModel
     rng : numpy.random.Generator
         For the variants.
 

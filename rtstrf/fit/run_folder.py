@@ -36,6 +36,8 @@ class RunFolder:
     path : path-like
     config : FitConfig
     data_sha256 : str
+    teachers_sha256 : list of str
+        Of the weights of the teachers that were fitted before.
     resume : bool
         Go on where there is a fit of the same recipe and begin where there is none; if false, begin in any case and
         replace what an earlier fit has kept here.
@@ -43,22 +45,29 @@ class RunFolder:
     Raises
     ------
     ConfigError
-        If the fit that is to go on has another recipe; each difference is named.
+        If the fit that is to go on has another recipe, each difference is named, or other teachers.
     DataError
         If the fit that is to go on was begun with other recordings.
     """
 
-    def __init__(self, path: str | Path, config: FitConfig, data_sha256: str, *, resume: bool) -> None:
+    def __init__(
+        self, path: str | Path, config: FitConfig, data_sha256: str, teachers_sha256: list[str], *, resume: bool
+    ) -> None:
         self.path = Path(path)
         recipe = self.path / RECIPE_NAME
         if recipe.is_file() and resume:
-            self._check_same(recipe, config, data_sha256)
+            self._check_same(recipe, config, data_sha256, teachers_sha256)
         try:
             if not resume:
                 self._clear()
             (self.path / "networks").mkdir(parents=True, exist_ok=True)
             if not recipe.is_file():
-                text = json.dumps({"recipe": config.model_dump(mode="json"), "data_sha256": data_sha256}, indent=1)
+                facts = {
+                    "recipe": config.model_dump(mode="json"),
+                    "data_sha256": data_sha256,
+                    "teachers_sha256": teachers_sha256,
+                }
+                text = json.dumps(facts, indent=1)
                 write(recipe, lambda target: target.write_text(text + "\n", encoding="utf-8"))
         except OSError as error:
             raise ConfigError(
@@ -119,7 +128,7 @@ class RunFolder:
         for path in [*kept, *(self.path / "networks").glob("*.safetensors")]:
             path.unlink(missing_ok=True)
 
-    def _check_same(self, recipe: Path, config: FitConfig, data_sha256: str) -> None:
+    def _check_same(self, recipe: Path, config: FitConfig, data_sha256: str, teachers_sha256: list[str]) -> None:
         try:
             facts = json.loads(recipe.read_text(encoding="utf-8"))
             begun = FitConfig.model_validate(facts["recipe"])
@@ -131,6 +140,11 @@ class RunFolder:
             raise ConfigError(
                 f"the fit in {self.path} was begun with another recipe:{shown}",
                 remedy="give the recipe it was begun with, choose another --out, or begin anew with --restart",
+            )
+        if facts.get("teachers_sha256", []) != teachers_sha256:
+            raise ConfigError(
+                f"the fit in {self.path} was begun with other weights of a teacher that was fitted before",
+                remedy="give the checkpoints it was begun with, choose another --out, or begin anew with --restart",
             )
         if facts.get("data_sha256") != data_sha256:
             raise DataError(

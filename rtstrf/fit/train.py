@@ -1,8 +1,8 @@
 """The whole fit: recordings in, a checkpoint that streams out. Read `fit` first.
 
-With teachers, several networks of different seeds and make are fitted to the recordings, and then one more, the
-student, to the recordings and to what the teachers predict on average. The student is the model; it keeps most of what
-averaging several networks gains, at the cost of one.
+With teachers, several networks of different seeds and make are fitted to the recordings, or taken as they were fitted
+before, and then one more, the student, to the recordings and to what the teachers predict on average. The student is
+the model; it keeps most of what averaging several networks gains, at the cost of one.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from rich.console import Console
 
+from rtstrf.checkpoints.load import LoadedModel
 from rtstrf.checkpoints.save import save_model
 from rtstrf.checkpoints.sidecar import Sidecar, Unit
 from rtstrf.fit import courses
@@ -26,9 +27,10 @@ from rtstrf.fit.dataset import FitData, load_fit_data
 from rtstrf.fit.network import fill_slots, make_network, predict
 from rtstrf.fit.progress import FitProgress
 from rtstrf.fit.run_folder import RunFolder
+from rtstrf.fit.teachers import fitted_teachers
 from rtstrf.fit.training import NetworkFit, Plan
 from rtstrf.fit.tuning import best_frequencies_hz
-from rtstrf.models.statenet import StateNet
+from rtstrf.models.model import AuditoryModel
 from rtstrf.rates import hz_per_response
 from rtstrf.spectrogram.make import make_wav2spec
 from rtstrf.version import __version__
@@ -97,9 +99,11 @@ def fit(
     with _threads(config.threads):
         console.print(f"reading the recordings in {data_dir}")
         data = load_fit_data(config, data_dir)
-        run = RunFolder(out_dir, config, data.sha256(), resume=resume)
+        before = fitted_teachers(config, data)
+        fingerprints = [teacher.weights_sha256 for teacher in before]
+        run = RunFolder(out_dir, config, data.sha256(), fingerprints, resume=resume)
         plans = network_plans(config, data)
-        models: list[StateNet] = []
+        models = [teacher.model for teacher in before]
         with FitProgress(console, sum(_steps(plan, config, data) for plan in plans)) as progress:
             for plan in plans:
                 models.append(_fit_network(plan, config, data, run, models, progress))
@@ -109,7 +113,7 @@ def fit(
         model = models[-1]
         cc, cc_norm = data.validation.scores(_predict(model, data))
         folder = run.path / config.name
-        save_model(folder, model, _sidecar(config, data, model, cc, cc_norm), overwrite=True)
+        save_model(folder, model, _sidecar(config, data, model, before, cc, cc_norm), overwrite=True)
         draw_learning_curve(run.log(), run.path / "learning_curve.png")
     console.print(f"validation: cc {mean_score(cc)}, cc_norm {mean_score(cc_norm)} (mean over {len(cc)} units)")
     console.print(f"model: {folder}")
@@ -129,7 +133,7 @@ def mean_score(scores: np.ndarray, digits: int = 4) -> float | None:
 
 
 def network_plans(config: FitConfig, data: FitData) -> list[Plan]:
-    """Return how to fit each network, in order; the last is the model."""
+    """Return how to fit each network that is to be fitted, in order; the last is the model."""
     common: dict[str, Any] = {
         "augmentation": config.augmentation,
         "seed": config.seed,
@@ -138,7 +142,12 @@ def network_plans(config: FitConfig, data: FitData) -> list[Plan]:
     }
     if config.distillation is None:
         return [Plan(name="model", model=config.model, training=config.training, network=0, **common)]
-    kinds = [teacher.model or config.model for teacher in config.distillation.teachers for _ in range(teacher.copies)]
+    kinds = [
+        teacher.model or config.model
+        for teacher in config.distillation.teachers
+        for _ in range(teacher.copies)
+        if teacher.checkpoint is None
+    ]
     teachers = [
         Plan(name=f"teacher {n + 1}", model=kind, training=config.training, network=n, **common)
         for n, kind in enumerate(kinds)
@@ -154,8 +163,8 @@ def _steps(plan: Plan, config: FitConfig, data: FitData) -> int:
 
 
 def _fit_network(
-    plan: Plan, config: FitConfig, data: FitData, run: RunFolder, teachers: list[StateNet], progress: FitProgress
-) -> StateNet:
+    plan: Plan, config: FitConfig, data: FitData, run: RunFolder, teachers: list[AuditoryModel], progress: FitProgress
+) -> AuditoryModel:
     """Fit one network, or take it up where it was left, or take it as it is where it was finished."""
     finished = run.load_network(plan.name)
     if finished is not None:
@@ -163,7 +172,7 @@ def _fit_network(
         model = make_network(plan.model, plan.bin_ms, plan.units, seed=0)
         model.load_state_dict(finished)
         return model.eval()
-    slot = fill_slots(plan.model, plan.bin_ms).wav2spec
+    slot = fill_slots(plan.model, plan.bin_ms, plan.units).wav2spec
     front_end = make_wav2spec(slot.kind, **slot.options)
     rng = np.random.default_rng((plan.seed, plan.network, 0))
     if plan.name == STUDENT and config.distillation is not None:
@@ -194,13 +203,20 @@ def _fit_network(
     return network.averaged_model()
 
 
-def _predict(model: StateNet, data: FitData) -> np.ndarray:
+def _predict(model: AuditoryModel, data: FitData) -> np.ndarray:
     return predict(model, data.validation.sound_pa).numpy()
 
 
-def _sidecar(config: FitConfig, data: FitData, model: StateNet, cc: np.ndarray, cc_norm: np.ndarray) -> Sidecar:
+def _sidecar(
+    config: FitConfig,
+    data: FitData,
+    model: AuditoryModel,
+    teachers: list[LoadedModel],
+    cc: np.ndarray,
+    cc_norm: np.ndarray,
+) -> Sidecar:
     """Return what a stream must know of the model, and where it comes from."""
-    slots = fill_slots(config.model, data.recordings.bin_ms)
+    slots = fill_slots(config.model, data.recordings.bin_ms, data.units)
     frequencies_hz = best_frequencies_hz(model, data.train.sound_pa[:TUNING_SOUNDS])
     units = tuple(
         Unit(unit.id, unit.depth_um, frequency_hz, None if np.isnan(score) else round(float(score), 4))
@@ -215,12 +231,14 @@ def _sidecar(config: FitConfig, data: FitData, model: StateNet, cc: np.ndarray, 
         wav2spec=slots.wav2spec,
         prefiltering=slots.prefiltering,
         output_activation=slots.output_activation,
+        kernel=slots.kernel,
         units=units,
         citation=(*config.citation, *data.recordings.citation),
         provenance={
             "fitted_with": f"rtstrf {__version__}, torch {torch.__version__}",
             "recipe": config.model_dump(mode="json"),
             "data_sha256": data.sha256(),
+            "teachers_fitted_before": {teacher.sidecar.name: teacher.weights_sha256 for teacher in teachers},
             "validation_sounds": config.data.validation,
             "validation_cc": mean_score(cc),
             "validation_cc_norm": mean_score(cc_norm),

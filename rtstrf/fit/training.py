@@ -15,10 +15,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rtstrf.fit.config import AugmentationConfig, ModelConfig, TrainingConfig
+from rtstrf.fit.config import AugmentationConfig, TrainingConfig
 from rtstrf.fit.courses import Course
+from rtstrf.fit.model_config import ModelConfig
 from rtstrf.fit.network import make_network, noisy_forward
-from rtstrf.models.statenet import StateNet
+from rtstrf.models.model import AuditoryModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +100,7 @@ class NetworkFit:
             losses.append(loss.item())
         return float(np.mean(losses))
 
-    def averaged_model(self) -> StateNet:
+    def averaged_model(self) -> AuditoryModel:
         """Return a model of its own with the running average of the weights, ready to predict."""
         model = make_network(self.plan.model, self.plan.bin_ms, self.plan.units, seed=0)
         model.load_state_dict(self.average)
@@ -132,7 +133,10 @@ class NetworkFit:
         # The first steps count less than the decay says, so that the random start is soon forgotten.
         keep = min(self.plan.training.average_decay, (step + 1) / (step + 10))
         for key, value in self.model.state_dict().items():
-            self.average[key].lerp_(value, 1 - keep)
+            if value.is_floating_point():
+                self.average[key].lerp_(value, 1 - keep)
+            else:  # the count of a batch norm
+                self.average[key].copy_(value)
 
 
 def response_loss(prediction: Tensor, target: Tensor, scored: Tensor, kind: str) -> Tensor:
