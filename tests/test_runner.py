@@ -185,6 +185,6 @@ def test_the_state_it_shows_is_a_copy() -> None:
 
 def test_it_says_how_much_a_lane_remembers() -> None:
     assert StepRunner(Count(), lanes=5).state_bytes == BANDS * 4
-    taps, f32, f64 = 4, 4, 8
+    taps, f32, f64, count = 4, 4, 8, 8
     adaptation = StepRunner(AdapTrans([0.5] * BANDS, kernel_frames=taps + 1), lanes=2)
-    assert adaptation.state_bytes == BANDS * (taps * f32 + 2 * f64) + 1
+    assert adaptation.state_bytes == BANDS * ((taps + 1) * f32 + 2 * f64) + count

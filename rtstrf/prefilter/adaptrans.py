@@ -36,7 +36,7 @@ class AdapTrans(StreamModule):
     Notes
     -----
     Input (B, 1, F, T), output (B, 2, F, T): channel 0 ON, 1 OFF. State per stream: a delay line of K - 1 frames, a
-    float64 sum for each channel and band, and whether it has started; on the first frame the past is taken to equal it.
+    float64 sum for each channel and band, its first frame, which stands for the past before it, and a count of frames.
     Delay: none. Weights ``d_on``, ``d_off``, ``p`` (F,): a = 1 / (1 + d^2), w = 1 / (1 + p^2), w shared.
 
     Source: Rancon, Masquelier, Cottereau 2024, doi 10.1101/2024.02.01.578397, after Willmore et al. 2016,

@@ -18,19 +18,21 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from rtstrf.stream import State, per_stream
+from rtstrf.stream import State
 
 
 def initial_decay_state(streams: int, channels: int, bands: int, taps: int, like: Tensor) -> State:
     """Return the state of `exponential_mean` before the first frame.
 
-    The line and the sum start at zero and are overwritten on a stream's first frame (replicate start), which is why
-    each stream carries its own `started`.
+    The delay line is a ring, frame by frame: a step touches only the frames that enter and those that fall out, so
+    its cost does not grow with the window. Frames before a stream's first one are taken to equal it (replicate
+    start); they are not written, but known by each stream's own count of frames.
     """
     return {
-        "line": like.new_zeros(streams, bands, taps),
+        "ring": like.new_zeros(streams, taps, bands),
+        "first": like.new_zeros(streams, bands),
         "sum": torch.zeros(streams, channels, bands, dtype=torch.float64, device=like.device),
-        "started": torch.zeros(streams, dtype=torch.bool, device=like.device),
+        "frames": torch.zeros(streams, dtype=torch.int64, device=like.device),
     }
 
 
@@ -73,7 +75,7 @@ def exponential_mean(x: Tensor, past: TruncatedDecay, state: State) -> tuple[Ten
     past : TruncatedDecay
         Of C channels and F bands.
     state : dict
-        ``line`` (B, F, n) in the dtype of x, ``sum`` (B, C, F) float64, ``started`` (B,) bool.
+        ``ring`` (B, n, F) and ``first`` (B, F) in the dtype of x, ``sum`` (B, C, F) float64, ``frames`` (B,) int64.
 
     Returns
     -------
@@ -82,23 +84,49 @@ def exponential_mean(x: Tensor, past: TruncatedDecay, state: State) -> tuple[Ten
     state : dict
     """
     frames = x.shape[-1]
-    first = x[..., :1]  # (B, F, 1)
-    started = state["started"]
-    line = torch.where(per_stream(started, state["line"]), state["line"], first)
-    fresh = first.squeeze(-1).double().unsqueeze(1) * past.total  # (B, 1, F) * (C, F) -> (B, C, F)
-    running = torch.where(per_stream(started, state["sum"]), state["sum"], fresh)
-
-    line = torch.cat([line, x], dim=-1)  # (B, F, n + T)
-    leaving = line[..., :frames].double().unsqueeze(1) * past.beyond.unsqueeze(-1)  # -> (B, C, F, T)
-    change = x.double().unsqueeze(1) - leaving  # what enters and what falls out, (B, C, F, T)
+    count = state["frames"]  # (B,), int64: exact for ever
+    started = (count > 0).unsqueeze(-1)  # (B, 1)
+    first = torch.where(started, state["first"], x[..., 0])  # (B, F)
+    fresh = first.double().unsqueeze(1) * past.total  # (B, 1, F) * (C, F) -> (B, C, F)
+    running = torch.where(started.unsqueeze(-1), state["sum"], fresh)
+    leaving, ring = exchange(x, state["ring"], first, count)  # (B, F, T)
+    # What enters and what falls out, (B, C, F, T).
+    change = x.double().unsqueeze(1) - leaving.double().unsqueeze(1) * past.beyond.unsqueeze(-1)
     sums = decayed_sums(torch.cat([running.unsqueeze(-1), change], dim=-1), past.decay)  # (B, C, F, T + 1)
     mean = sums[..., :frames] / past.total.unsqueeze(-1)  # (B, C, F, T)
-    new_state = {
-        "line": line[..., frames:].clone(),
-        "sum": sums[..., frames].clone(),
-        "started": torch.ones_like(started),
-    }
+    new_state = {"ring": ring, "first": first.clone(), "sum": sums[..., frames].clone(), "frames": count + frames}
     return mean.to(x.dtype), new_state
+
+
+def exchange(x: Tensor, ring: Tensor, first: Tensor, count: Tensor) -> tuple[Tensor, Tensor]:
+    """Let frames into a delay line and return those that fall out of it.
+
+    Parameters
+    ----------
+    x : Tensor, shape (B, F, T)
+        The frames that enter.
+    ring : Tensor, shape (B, n, F)
+        The last n frames; frame t lies at t mod n.
+    first : Tensor, shape (B, F)
+        Stands for the frames before the start.
+    count : Tensor, shape (B,), int64
+        Frames so far.
+
+    Returns
+    -------
+    leaving : Tensor, shape (B, F, T)
+        For each frame that enters, the one n frames before it.
+    ring : Tensor, shape (B, n, F)
+    """
+    taps, frames = ring.shape[1], x.shape[-1]
+    old = min(taps, frames)  # so many come from the ring, the rest from x itself
+    lane = torch.arange(ring.shape[0], device=ring.device).unsqueeze(-1)  # (B, 1)
+    reached = count.unsqueeze(-1) + torch.arange(old, device=ring.device)  # (B, old): their place in time, plus n
+    kept = ring[lane, reached % taps]  # (B, old, F)
+    kept = torch.where((reached >= taps).unsqueeze(-1), kept, first.unsqueeze(1))
+    leaving = torch.cat([kept.transpose(1, 2), x[..., : frames - old]], dim=-1)
+    entering = x[..., frames - old :].transpose(1, 2)  # (B, old, F)
+    return leaving, ring.index_put((lane, (reached + frames - old) % taps), entering)
 
 
 def decayed_sums(terms: Tensor, decay: Tensor) -> Tensor:

@@ -33,7 +33,7 @@ class ICAdaptation(StreamModule):
     Notes
     -----
     Input (B, 1, F, T), output (B, 1, F, T). State per stream: a delay line of K - 1 frames, a float64 sum for each
-    band, and whether it has started; on the first frame the past is taken to equal it. Delay: none. Weight ``a`` (F,),
+    band, its first frame, which stands for the past before it, and a count of frames. Delay: none. Weight ``a`` (F,),
     a buffer.
 
     Source: Willmore, Schoppe, King, Schnupp, Harper 2016, doi 10.1523/JNEUROSCI.2441-15.2016. Where we differ from
