@@ -14,11 +14,13 @@ import torch
 
 from rtstrf.checkpoints import deepstrf
 from rtstrf.checkpoints.build import MODEL_CLASSES
+from rtstrf.checkpoints.filters import contradiction, fixed_filters
+from rtstrf.checkpoints.load import WEIGHTS_NAME, read_weights
 from rtstrf.models.encoders import CONNECTIVITIES
 from rtstrf.models.kernels import KERNELS
 from rtstrf.models.statenet import CELLS
 from rtstrf.prefilter.make import PREFILTERS
-from rtstrf.spectrogram.make import FRONT_ENDS
+from rtstrf.spectrogram.make import FRONT_ENDS, make_wav2spec
 from rtstrf.verify.golden import Case, heard, run_case
 from tests.support.golden import COMMITTED, FOLDER, cases
 
@@ -57,6 +59,16 @@ def test_a_committed_case_is_deepstrfs_output(case: Case) -> None:
     result, _ = run_case(case.folder, seed=zlib.crc32(case.name.encode()))
     assert result["float32"]["passed"] is True, result
     assert result["float64"]["passed"] is True, result
+
+
+@pytest.mark.parametrize(
+    "case", [c for c in COMMITTED_CASES if c.facts["kind"] == "wav2spec"], ids=lambda case: case.name
+)
+def test_the_filters_that_the_options_lead_to_are_those_of_deepstrf(case: Case) -> None:
+    slot = deepstrf.front_end_slot(case.facts["wav2spec"]["args"])
+    told = fixed_filters(make_wav2spec(slot.kind, **slot.options))
+    weights, _ = read_weights(case.folder / "ckpt" / WEIGHTS_NAME)
+    assert contradiction(told, {f"wav2spec.{key}": tensor for key, tensor in weights.items()}) is None
 
 
 @each_committed_case

@@ -1,7 +1,8 @@
 """deepSTRF's words for a model, in ours: what its constructors are given, and what its weights tell of it.
 
 Its weights were fitted with its defects, so these are part of the translation: a bin rounded to whole samples, three
-time constants in milliseconds counted as frames, mislabelled bins of a spectrum, time-reversed gammatones.
+time constants in milliseconds counted as frames, mislabelled bins of a spectrum, gammatones that run backwards and of
+other gains.
 """
 
 from __future__ import annotations
@@ -36,7 +37,10 @@ ACTIVATION_KINDS = {
 }
 KERNEL_WORDS = {"F": "bands", "T": "frames", "C_in": "channels_in", "C_out": "channels_out"}
 KERNEL_KINDS = {"ParametricSTRF": "dcls", "SeparableSTRF": "separable"}
-FRONT_END_DEFECTS: dict[str, dict[str, Any]] = {"mel": {"deepstrf_bins": True}, "gammatone": {"time_reversed": True}}
+FRONT_END_DEFECTS: dict[str, dict[str, Any]] = {
+    "mel": {"deepstrf_bins": True},
+    "gammatone": {"time_reversed": True, "deepstrf_gain": True},
+}
 
 # Of a model that takes spectrograms, whose files say nothing of sound.
 SPECTROGRAM_CLOCK = (48000, 240)

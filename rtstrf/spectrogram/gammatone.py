@@ -17,7 +17,13 @@ from rtstrf.stream import Delay, State, StreamModule
 COMPRESSIONS = ("log", "cuberoot", "pcen", "none")
 
 
-def gammatones(frequency_hz: np.ndarray, rate_hz: int, taps: int, order: int, b_factor: float) -> np.ndarray:
+# deepSTRF 0.1.0 looks for the peak gain of a gammatone in so many points, and takes no less than this for it.
+DEEPSTRF_POINTS, DEEPSTRF_LEAST_GAIN = 4096, 1e-12
+
+
+def gammatones(
+    frequency_hz: np.ndarray, rate_hz: int, taps: int, order: int, b_factor: float, *, deepstrf_gain: bool = False
+) -> np.ndarray:
     """Return impulse responses t^(order - 1) exp(-2 pi b ERB t) cos(2 pi f t), each of peak gain 1.
 
     Parameters
@@ -26,6 +32,8 @@ def gammatones(frequency_hz: np.ndarray, rate_hz: int, taps: int, order: int, b_
     rate_hz, taps, order : int
     b_factor : float
         Bandwidth b in units of the ear's.
+    deepstrf_gain : bool
+        Scale them as deepSTRF 0.1.0 does, see `Gammatone`.
 
     Returns
     -------
@@ -36,8 +44,11 @@ def gammatones(frequency_hz: np.ndarray, rate_hz: int, taps: int, order: int, b_
     centre = frequency_hz[:, None]
     envelope = t ** (order - 1) * np.exp(-2 * np.pi * b_factor * erb.bandwidth_hz(centre) * t)
     responses = envelope * np.cos(2 * np.pi * centre * t)
-    points = 4 * 2 ** int(np.ceil(np.log2(max(taps, 1024))))  # finer than any filter is wide
-    return responses / np.abs(np.fft.rfft(responses, points)).max(axis=1, keepdims=True)
+    points = (
+        DEEPSTRF_POINTS if deepstrf_gain else 4 * 2 ** int(np.ceil(np.log2(max(taps, 1024))))
+    )  # finer than a filter
+    peaks = np.abs(np.fft.rfft(responses, points)).max(axis=1, keepdims=True)
+    return responses / (peaks.clip(min=DEEPSTRF_LEAST_GAIN) if deepstrf_gain else peaks)
 
 
 class Gammatone(AudioRateFrontEnd):
@@ -73,6 +84,10 @@ class Gammatone(AudioRateFrontEnd):
         Design the filters as deepSTRF 0.1.0 has them, which runs every gammatone backwards: causal still, but with a
         delay of nearly the whole kernel instead of a few milliseconds. The weights hold the kernels as they meet the
         sound, so a checkpoint of either kind gives the same output here and there whatever this says.
+    deepstrf_gain : bool
+        Scale the filters as deepSTRF 0.1.0 does, whose peak gain is not always 1: it looks at the first 4096 samples
+        of a kernel only (1.035 for 120 ms at 48 kHz), and takes any gain before scaling for at least 1e-12, which it is
+        not for an order of 5 at high frequencies. Set when its weights, which hold the kernels, are loaded.
 
     Notes
     -----
@@ -119,6 +134,7 @@ class Gammatone(AudioRateFrontEnd):
         pcen_eps: float = 1e-6,
         hop_samples: int | None = None,
         time_reversed: bool = False,
+        deepstrf_gain: bool = False,
     ) -> None:
         taps = samples_of("kernel_ms", kernel_ms, rate_hz)
         super().__init__(rate_hz, bin_ms, n_filters, hop_samples=hop_samples, work_per_sample=taps)
@@ -141,7 +157,7 @@ class Gammatone(AudioRateFrontEnd):
         self.pcen_s, self.pcen_eps = pcen_s, pcen_eps
         self.pcen_alpha, self.pcen_delta, self.pcen_r = pcen_alpha, pcen_delta, pcen_r
         centres = erb.spaced(f_min_hz, f_max_hz, np.linspace(0, 1, n_filters))
-        kernels = gammatones(centres, rate_hz, max(taps, self.hop), order, b_factor)
+        kernels = gammatones(centres, rate_hz, max(taps, self.hop), order, b_factor, deepstrf_gain=deepstrf_gain)
         kernels = kernels if time_reversed else kernels[:, ::-1].copy()
         self.register_buffer("_kernels", torch.tensor(kernels, dtype=torch.float32).unsqueeze(1))  # (F, 1, K)
         self.register_buffer("_fc", torch.tensor(centres, dtype=torch.float32))
@@ -154,7 +170,13 @@ class Gammatone(AudioRateFrontEnd):
                 4000, 5.0, n_filters=4, compression="pcen", rectify="full", env_window_ms=5.0
             ),
             "short-window-reversed": lambda: cls(
-                4000, 5.0, n_filters=3, compression="cuberoot", env_window_ms=3.0, time_reversed=True
+                4000,
+                5.0,
+                n_filters=3,
+                compression="cuberoot",
+                env_window_ms=3.0,
+                time_reversed=True,
+                deepstrf_gain=True,
             ),
         }
 

@@ -42,6 +42,8 @@ class Leaf(AudioRateFrontEnd):
         Length of the filters; made an odd number of taps K, at least a hop.
     pool_ms : float, optional
         Length of the pooling window, at least a hop; by default four bins.
+    learn_filters, learn_pooling, learn_pcen : bool
+        Whether a fit may change the filters, the pooling window, the normalisation.
     hop_samples : int, optional
         For checkpoints whose bin was rounded.
 
@@ -52,7 +54,7 @@ class Leaf(AudioRateFrontEnd):
     start. What is long past counts through that mean, over about 1 / s frames. Wait: none beyond the hop. Group delay:
     half the filter, whose middle is its centre, and the centroid of the pooling window, mean over the bands.
 
-    Weights, all learned, (F,): ``center_freq_`` (omega, within [0.01, pi]), ``gabor_sigma_raw``
+    Weights, learned unless told otherwise, (F,): ``center_freq_`` (omega, within [0.01, pi]), ``gabor_sigma_raw``
     (sigma = max(softplus, 1)), ``pool_sigma_raw`` (s = max(softplus, 0.5)), ``pcen_alpha_raw``, ``pcen_delta_raw``
     (softplus), ``pcen_root_raw`` (max(softplus, 1e-3)), ``pcen_s_logit`` (sigmoid); buffers ``_n`` (1, K),
     ``_pool_j`` (1, window).
@@ -71,6 +73,13 @@ class Leaf(AudioRateFrontEnd):
     torch.Size([2, 1, 34, 4])
     """
 
+    center_freq_: nn.Parameter
+    gabor_sigma_raw: nn.Parameter
+    pool_sigma_raw: nn.Parameter
+    pcen_alpha_raw: nn.Parameter
+    pcen_delta_raw: nn.Parameter
+    pcen_root_raw: nn.Parameter
+    pcen_s_logit: nn.Parameter
     _n: Tensor
     _pool_j: Tensor
 
@@ -84,6 +93,9 @@ class Leaf(AudioRateFrontEnd):
         f_max_hz: float | None = 22627.0,
         kernel_ms: float = 15.0,
         pool_ms: float | None = None,
+        learn_filters: bool = True,
+        learn_pooling: bool = True,
+        learn_pcen: bool = True,
         hop_samples: int | None = None,
     ) -> None:
         taps = samples_of("kernel_ms", kernel_ms, rate_hz)
@@ -98,19 +110,21 @@ class Leaf(AudioRateFrontEnd):
         half_width_hz = (corners[2:] - corners[:-2]) / 2  # of a triangle at half its height, as wide as the filter is
         sigma = np.sqrt(2 * np.log(2)) * rate_hz / (np.pi * half_width_hz)  # samples
 
-        def learned(values: np.ndarray | float) -> nn.Parameter:
-            return nn.Parameter(torch.as_tensor(np.broadcast_to(values, n_filters).copy(), dtype=torch.float32))
+        def raw(values: np.ndarray | float) -> np.ndarray:
+            return inverse_softplus(torch.as_tensor(values, dtype=torch.float64)).numpy()
 
-        def learned_raw(values: np.ndarray | float) -> nn.Parameter:
-            return nn.Parameter(inverse_softplus(learned(values).detach().double()).float())
-
-        self.center_freq_ = learned(2 * np.pi * corners[1:-1] / rate_hz)
-        self.gabor_sigma_raw = learned_raw(np.clip(sigma, 1.0, taps / 2))
-        self.pool_sigma_raw = learned_raw(max(window / 4, 0.5))
-        self.pcen_alpha_raw = learned_raw(0.96)
-        self.pcen_delta_raw = learned_raw(2.0)
-        self.pcen_root_raw = learned_raw(0.5)
-        self.pcen_s_logit = learned(np.log(0.04 / 0.96))
+        starts = {
+            "center_freq_": (2 * np.pi * corners[1:-1] / rate_hz, learn_filters),
+            "gabor_sigma_raw": (raw(np.clip(sigma, 1.0, taps / 2)), learn_filters),
+            "pool_sigma_raw": (raw(max(window / 4, 0.5)), learn_pooling),
+            "pcen_alpha_raw": (raw(0.96), learn_pcen),
+            "pcen_delta_raw": (raw(2.0), learn_pcen),
+            "pcen_root_raw": (raw(0.5), learn_pcen),
+            "pcen_s_logit": (np.log(0.04 / 0.96), learn_pcen),
+        }
+        for name, (start, learns) in starts.items():
+            values = torch.as_tensor(np.broadcast_to(start, n_filters).copy(), dtype=torch.float32)
+            self.register_parameter(name, nn.Parameter(values, requires_grad=learns))
         self.register_buffer("_n", (torch.arange(taps, dtype=torch.float32) - (taps - 1) / 2).unsqueeze(0))
         self.register_buffer("_pool_j", torch.arange(window, dtype=torch.float32).unsqueeze(0))
         self._filters = Derived(lambda stage: (stage.kernels(), stage.pooling()))

@@ -111,6 +111,39 @@ def test_the_same_weights_sound_the_same_however_they_were_designed() -> None:
     assert torch.equal(fresh(x), reversed_(x))
 
 
+def test_a_fresh_gammatone_has_gain_1_where_deepstrfs_has_not() -> None:
+    long: dict[str, Any] = {
+        "n_filters": 1,
+        "f_min_hz": 60.0,
+        "kernel_ms": 120.0,
+        "b_factor": 0.1,
+        "time_reversed": True,
+    }
+    steep: dict[str, Any] = {"n_filters": 1, "f_min_hz": 15000.0, "order": 5, "b_factor": 0.7, "time_reversed": True}
+    for options, gain in ((long, 1.5), (steep, 0.5)):
+        fresh, theirs = (Gammatone(48000, 5.0, deepstrf_gain=flag, **options)._kernels for flag in (False, True))
+        peak = np.abs(np.fft.rfft(fresh.double().numpy().ravel(), 2**18)).max()
+        assert peak == pytest.approx(1.0, abs=1e-3)
+        ratio = float((theirs / fresh)[0, 0, 100])
+        assert ratio > gain if gain > 1 else ratio < gain
+        assert torch.allclose(theirs, ratio * fresh, rtol=1e-5)
+
+
+def test_what_of_leaf_learns_can_be_chosen() -> None:
+    def learnt(**options: bool) -> set[str]:
+        return {
+            name
+            for name, weight in Leaf(RATE_HZ, BIN_MS, n_filters=3, **options).named_parameters()
+            if weight.requires_grad
+        }
+
+    filters, pooling = {"center_freq_", "gabor_sigma_raw"}, {"pool_sigma_raw"}
+    pcen = {"pcen_alpha_raw", "pcen_delta_raw", "pcen_root_raw", "pcen_s_logit"}
+    assert learnt() == filters | pooling | pcen
+    assert learnt(learn_filters=False) == pooling | pcen
+    assert learnt(learn_pooling=False, learn_pcen=False) == filters
+
+
 @pytest.mark.parametrize("compression", ["log", "log1p", "none"])
 @pytest.mark.parametrize("window_ms", [1.25, 5.0])
 def test_a_gammatonegram_is_its_recursion_sample_by_sample(compression: str, window_ms: float) -> None:
