@@ -30,6 +30,43 @@ from rtstrf.errors import StreamError
 State = dict[str, Any]
 
 
+class SingleUseState(dict[str, Any]):
+    """A state that is refused once it has been stepped from.
+
+    A whole model hands out states of this kind, because a loop that forgets to keep the new state would go on from the
+    old one, with wrong numbers and no error. Single stages do not look: a runner, which steps them for every hop, owns
+    its state. What the functions of this module make of it (`clone`, `select`, `stack`, `where`) is a plain dict, which
+    may be stepped from as often as one likes.
+
+    Examples
+    --------
+    >>> state = SingleUseState(past=torch.zeros(1, 3))
+    >>> state.use()
+    >>> state.use()
+    Traceback (most recent call last):
+    rtstrf.errors.StreamError: a state that was stepped from before
+      -> step from the state that the last step returned; to go on from one state twice, step from clone(state)
+    """
+
+    used = False
+
+    def use(self) -> None:
+        """Note that the state has been stepped from.
+
+        Raises
+        ------
+        StreamError
+            If it was before.
+        """
+        if self.used:
+            raise StreamError(
+                "a state that was stepped from before",
+                remedy="step from the state that the last step returned; to go on from one state twice, step from "
+                "clone(state)",
+            )
+        self.used = True
+
+
 @dataclass(frozen=True, slots=True)
 class Delay:
     """What one stage adds between a sound and its rates, apart from computing.

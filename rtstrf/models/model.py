@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
-from rtstrf.stream import Chain, Identity, StreamModule
+from rtstrf.stream import Chain, Identity, SingleUseState, State, StreamModule
 
 
 class AuditoryModel(Chain):
@@ -16,6 +16,8 @@ class AuditoryModel(Chain):
     The names are the field's slots and the prefixes of the weights: ``wav2spec`` (waveform to spectrogram),
     ``prefiltering`` (adaptation), then the core's own, then ``readout``. A slot left empty is no stage at all, so a
     model without `wav2spec` takes spectrograms.
+
+    States are single-use (`rtstrf.stream.SingleUseState`): one that was stepped from before is a StreamError.
 
     Attributes
     ----------
@@ -43,6 +45,20 @@ class AuditoryModel(Chain):
         super().__init__({**{name: stage for name, stage in slots.items() if stage is not None}, **core})
         self.options = options
         self.out_neurons = out_neurons
+
+    def initial_state(self, streams: int) -> State:
+        return SingleUseState(super().initial_state(streams))
+
+    def step(self, x: Any, state: State) -> tuple[Any, State]:
+        if type(state) is not SingleUseState:  # a runner's, which is its own
+            return super().step(x, state)
+        state.use()
+        try:
+            y, new_state = super().step(x, state)
+        except BaseException:
+            state.used = False  # the stages took nothing from it
+            raise
+        return y, SingleUseState(new_state)
 
     @property
     def front_end(self) -> StreamModule | None:
