@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any, Literal
 from rtstrf.errors import WireError
 from rtstrf.extras import require
 from rtstrf.wire import host, security, sockets
-from rtstrf.wire.clock_offset import ClockOffset, LeastDelay, Probe, best_estimate
+from rtstrf.wire.clock_offset import ClockOffset, Probe, best_estimate
 from rtstrf.wire.continuity import Continuity
 from rtstrf.wire.message import ARRAY_KINDS, PLAIN_KINDS, Message, decode, topic_of
+from rtstrf.wire.request import COMMANDS
 from rtstrf.wire.requester import Requester
+from rtstrf.wire.server_clock import ServerClock
 
 if TYPE_CHECKING:
     import zmq
@@ -28,8 +30,6 @@ RECONNECT_IVL_MS = 100
 CONNECT_TIMEOUT_MS = 1000
 RECEIVE_LIMIT_BYTES = 16 * 1024 * 1024
 DRAIN_LIMIT_MESSAGES = 100_000  # a server that sends faster than this reads must not hold a call for ever
-PING_GOOD_FOR_NS = 600 * 10**9  # two quartz clocks may have drifted apart by 60 ms then
-CLOCK_TOLERANCE_NS = 10**6
 TURN_S = 0.1  # how often an iteration looks whether it was closed
 
 
@@ -48,7 +48,7 @@ class Client:
     topics : iterable of str, optional
         Of ``rates spectrogram onoff level spikes`` and, to have them in an iteration, ``hello heartbeat event``.
     stream : str, optional
-        Only this stream; every stream where it is not given.
+        Only this stream, which is then what requests concern too; every stream where it is not given.
     on_lag : {"drain", "raise", "exit"}, optional
         What to do when messages are read more than `lag_s` after they were sent: skip to the newest and count what was
         skipped, raise a WireError, or end the program.
@@ -60,10 +60,10 @@ class Client:
 
     Attributes
     ----------
-    hello : dict or None
-        The greeting of the present run.
-    heartbeat : dict or None
-        The last heartbeat of the present run.
+    hellos : dict of str to dict
+        The last greeting of each stream in the present run, by its name.
+    heartbeats : dict of str to dict
+        The last heartbeat of each.
     skipped : Counter of str
         Messages skipped to catch up, by topic, in the present run.
     malformed : int
@@ -96,21 +96,18 @@ class Client:
         if control is not None:
             security.host_of(control)
         self.data_endpoint = data
-        self.hello: dict[str, Any] | None = None
-        self.heartbeat: dict[str, Any] | None = None
+        self.hellos: dict[str, dict[str, Any]] = {}
+        self.heartbeats: dict[str, dict[str, Any]] = {}
         self.skipped: Counter[str] = Counter()
         self.malformed = 0
         self._control = control
+        self._stream = stream
         self._topics = topics
         self._on_lag = on_lag
         self._lag_ns = int(lag_s * 1e9)
         self._stale_s = stale_s
         self._continuity = Continuity()
-        self._machine = host.machine_id()
-        self._anchor_offset_ns: int | None = None
-        self._pinged: ClockOffset | None = None
-        self._pinged_ns = 0
-        self._least_delay = LeastDelay()
+        self._clock = ServerClock(host.machine_id())
         self._newest: Message | None = None
         self._heard_ns = time.monotonic_ns()
         self._pending: deque[Message] = deque()
@@ -224,17 +221,16 @@ class Client:
 
     def _follow(self, message: Message) -> None:
         if self._continuity.follow(message):
-            self.hello = self.heartbeat = self._newest = self._pinged = self._anchor_offset_ns = None
-            self.skipped = Counter()
-            self._least_delay = LeastDelay()
-        self._least_delay.follow(message.header["t_pub"], message.t_recv_ns)
+            self._newest = None
+            self.hellos, self.heartbeats, self.skipped = {}, {}, Counter()
+            self._clock.restart()
+        self._clock.follow(message)
         if message.kind in ARRAY_KINDS:
             self._newest = message
         elif message.kind == "hello":
-            self.hello = message.header
-            self._anchor_offset_ns = self._anchor_of(message)
+            self.hellos[message.stream] = message.header
         elif message.kind == "heartbeat":
-            self.heartbeat = message.header
+            self.heartbeats[message.stream] = message.header
 
     def _lag_of(self, messages: list[Message]) -> int | None:
         """Return how late the first array is, where that is too late."""
@@ -267,6 +263,17 @@ class Client:
         return kept
 
     # --- what is known ----------------------------------------------------------------------------------------------
+
+    @property
+    def hello(self) -> dict[str, Any] | None:
+        """The greeting of the present run; of the stream that greeted first, where there are several."""
+        return next(iter(self.hellos.values()), None)
+
+    @property
+    def heartbeat(self) -> dict[str, Any] | None:
+        """The last heartbeat of the present run; of the same stream as `hello`, where there are several."""
+        first = next(iter(self.hellos or self.heartbeats), None)
+        return None if first is None else self.heartbeats.get(first)
 
     @property
     def run(self) -> str | None:
@@ -303,7 +310,7 @@ class Client:
     @property
     def clock_source(self) -> str | None:
         """How the server's clock is known: ``anchor`` (same machine), ``ping``, ``least delay`` (relative), or not."""
-        return self._clock_offset()[0]
+        return self._clock.source
 
     def run_time_ns(self, monotonic_ns: int | None = None) -> int | None:
         """Return the time since the run started, by what is known of the server's clock.
@@ -318,30 +325,7 @@ class Client:
         t_ns : int or None
             None before the first message.
         """
-        offset_ns = self._clock_offset()[1]
-        if offset_ns is None:
-            return None
-        return (time.monotonic_ns() if monotonic_ns is None else monotonic_ns) + offset_ns
-
-    def _clock_offset(self) -> tuple[str | None, int | None]:
-        if self._anchor_offset_ns is not None:
-            return "anchor", self._anchor_offset_ns
-        if self._pinged is not None and time.monotonic_ns() - self._pinged_ns < PING_GOOD_FOR_NS:
-            return "ping", self._pinged.offset_ns
-        relative_ns = self._least_delay.offset_ns
-        return (None if relative_ns is None else "least delay"), relative_ns
-
-    def _anchor_of(self, hello: Message) -> int | None:
-        """Return the offset the greeting states, where the server shares this machine's clock."""
-        anchor = hello.header.get("anchor")
-        if hello.header.get("machine") != self._machine or not isinstance(anchor, dict):
-            return None
-        try:
-            offset_ns = -int(anchor["monotonic_ns"])
-        except (KeyError, TypeError, ValueError):
-            return None
-        # A greeting from the future means that the clock is not shared after all (a container may have its own).
-        return offset_ns if hello.t_recv_ns + offset_ns > hello.header["t_pub"] - CLOCK_TOLERANCE_NS else None
+        return self._clock.run_time_ns(monotonic_ns)
 
     @property
     def age_s(self) -> float | None:
@@ -378,11 +362,11 @@ class Client:
         Parameters
         ----------
         cmd : str
-            ``hello ping status events arm start stop reset mark get set shutdown``.
+            ``hello ping status events arm start stop reset mark get set record.start record.stop shutdown``.
         timeout_s : float, optional
             It is repeated under the same id until then, and executed once.
         **args
-            The arguments of the command (docs/protocol.md).
+            The arguments of the command (docs/protocol.md). ``stream`` is the client's own where it was given one.
 
         Returns
         -------
@@ -395,6 +379,8 @@ class Client:
         WireError
             If no server answers in time.
         """
+        if self._stream is not None and "stream" in COMMANDS.get(cmd, ()):
+            args = {"stream": self._stream, **args}
         return self._exchange(cmd, args, timeout_s)["result"]
 
     def mark(self, label: str, timeout_s: float = 2.0) -> dict[str, Any]:
@@ -423,8 +409,9 @@ class Client:
         for _ in range(max(1, probes)):
             reply = self._exchange("ping", {}, timeout_s)
             taken.append(Probe(reply["t0"], reply["t1"], reply["t2"], reply["t3"]))
-        self._pinged, self._pinged_ns = best_estimate(taken), time.monotonic_ns()
-        return self._pinged
+        offset = best_estimate(taken)
+        self._clock.pinged(offset)
+        return offset
 
     def _exchange(self, cmd: str, args: dict[str, Any], timeout_s: float) -> dict[str, Any]:
         self._check_open()

@@ -92,6 +92,11 @@ class Control:
             outcome = refusal_of(error)
         return None if outcome is None else write_reply(identity, outcome, t1_ns, self._now_ns())
 
+    @property
+    def has_resolved(self) -> bool:
+        """Whether `resolved` has something to return."""
+        return bool(self._resolved)
+
     def resolved(self) -> list[tuple[Envelope, bytes]]:
         """Return the replies to requests that took a while and are done now, each with its envelope."""
         replies = []

@@ -30,6 +30,10 @@ PLAIN_KINDS = ("hello", "heartbeat", "event")
 KINDS = ARRAY_KINDS + PLAIN_KINDS
 
 _STREAM_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_AFTER_KIND = re.compile(rb"[A-Za-z0-9_.-]{0,64}|[A-Za-z0-9_.-]{1,64}/")
+
+SET_BY_SERVER = frozenset({"v", "kind", "run", "stream", "seq", "t_pub"})
+"""Header fields that nobody else can set."""
 
 
 class Flags(IntFlag):
@@ -135,6 +139,54 @@ def split_topic(topic: bytes) -> tuple[str, str]:
         if kind in KINDS and _STREAM_NAME.fullmatch(stream):
             return kind, stream
     raise WireError(f"{topic[:80]!r} is not a topic of {PROTOCOL}")
+
+
+def may_begin_topic(prefix: bytes) -> bool:
+    """Tell whether a topic could begin so: whether a subscription to it makes sense.
+
+    Examples
+    --------
+    >>> [may_begin_topic(prefix) for prefix in (b"", b"rates/ma", b"rate", b"rates/a/b", b"Rates")]
+    [True, True, True, False, False]
+    """
+    kind, slash, rest = prefix.partition(b"/")
+    if not slash:
+        return any(each.startswith(kind.decode("latin-1")) for each in KINDS)
+    return kind.decode("latin-1") in KINDS and _AFTER_KIND.fullmatch(rest) is not None
+
+
+def header_start(kind: str, run: str, stream: str) -> bytes:
+    """Return the beginning of the headers of a topic, up to where the number goes.
+
+    Examples
+    --------
+    >>> header_start("rates", "0f", "main")
+    b'{"v":1,"kind":"rates","run":"0f","stream":"main","seq":'
+    """
+    common = strict_json.dumps({"v": VERSION, "kind": kind, "run": run, "stream": stream})
+    return common[:-1] + b',"seq":'
+
+
+def header_of(start: bytes, seq: int, fields: bytes, t_pub_ns: int) -> bytes:
+    """Return a header from its parts.
+
+    Parameters
+    ----------
+    start : bytes
+        From `header_start`.
+    seq : int
+    fields : bytes
+        A JSON object without any of the fields of `SET_BY_SERVER`.
+    t_pub_ns : int
+        Just before the send.
+
+    Examples
+    --------
+    >>> header_of(header_start("event", "0f", "main"), 3, b'{"name":"mark"}', 5)
+    b'{"v":1,"kind":"event","run":"0f","stream":"main","seq":3,"name":"mark","t_pub":5}'
+    """
+    inner = fields[1:-1]
+    return b'%b%d,%b%b"t_pub":%d}' % (start, seq, inner, b"," if inner else b"", t_pub_ns)
 
 
 def as_payload(array: np.ndarray) -> bytes:

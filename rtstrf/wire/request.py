@@ -16,18 +16,22 @@ from rtstrf.wire.message import VERSION
 REQUEST_LIMIT_BYTES = 64 * 1024
 LABEL_LIMIT_CHARACTERS = 256
 
+_ONE_STREAM: dict[str, tuple[type, ...]] = {"stream": (str,)}
+
 COMMANDS: dict[str, dict[str, tuple[type, ...]]] = {
-    "hello": {},
+    "hello": _ONE_STREAM,
     "ping": {},
-    "status": {},
-    "events": {"since": (int,)},
-    "arm": {},
-    "start": {"at": (int,)},  # ns since the run started
-    "stop": {},
-    "reset": {},
-    "mark": {"label": (str,), "t_client": (str, int, float)},
-    "get": {"name": (str,)},
-    "set": {"name": (str,), "value": (str, int, float, bool, list, dict, type(None))},
+    "status": _ONE_STREAM,
+    "events": {"since": (int,), **_ONE_STREAM},
+    "arm": _ONE_STREAM,
+    "start": {"at": (int,), **_ONE_STREAM},  # ns since the run started
+    "stop": _ONE_STREAM,
+    "reset": _ONE_STREAM,
+    "mark": {"label": (str,), "t_client": (str, int, float), **_ONE_STREAM},
+    "get": {"name": (str,), **_ONE_STREAM},
+    "set": {"name": (str,), "value": (str, int, float, bool, list, dict, type(None)), **_ONE_STREAM},
+    "record.start": {"name": (str,)},
+    "record.stop": {},
     "shutdown": {},
 }
 """Every command with its arguments and the types they may have."""

@@ -22,9 +22,11 @@ from rtstrf.errors import WireError
 from rtstrf.extras import require
 from rtstrf.wire import host, message, sockets, strict_json
 from rtstrf.wire.control import Control
-from rtstrf.wire.event_log import EventLog
-from rtstrf.wire.outbox import Draft, Outbox
+from rtstrf.wire.outbox import Outbox
+from rtstrf.wire.publisher import Publisher
+from rtstrf.wire.request import RequestError
 from rtstrf.wire.security import Security
+from rtstrf.wire.streams import Stream, Streams
 from rtstrf.wire.subscriptions import Subscriptions
 from rtstrf.wire.waker import Waker
 
@@ -35,14 +37,9 @@ else:
 
 _log = logging.getLogger(__name__)
 
-HEARTBEAT_EVERY_S = 1.0
-HELLO_EVERY_S = 10.0
-HELLO_AT_LEAST_APART_S = 0.02  # many who subscribe at once share one; far within the 250 ms a late joiner is promised
-MESSAGES_A_TURN = 16  # a quarter of what ZeroMQ holds for a subscriber
+PORTIONS = 4  # a backlog is sent in portions of a fourth of what ZeroMQ holds for a subscriber
 PAUSE_IN_A_BACKLOG_S = 0.001
 REQUESTS_A_TURN = 16
-SUBSCRIPTIONS_A_TURN = 256
-RECEIVE_LIMIT_BYTES = 1024 * 1024  # ZeroMQ hangs up beyond it; between the request limit and this there is a reply
 LINGER_AT_STOP_MS = 500
 
 
@@ -57,27 +54,33 @@ class Clock(Protocol):
 
 
 class WireServer:
-    """Publishes a stream and answers control requests.
+    """Publishes streams and answers control requests.
 
     Parameters
     ----------
     data, control : str
         Endpoints to bind; port 0 or ``*`` takes a free one.
-    stream : str
-        Name of the stream, the second part of every topic.
+    stream : str or None
+        Name of the first stream, the second part of its topics: what is meant where no stream is named. None where
+        `add_stream` brings them all.
     clock : Clock
         ``now_ns()`` since the run started, and ``anchor()``.
     hello : callable
-        Returns what stays the same in a run; the server adds ``protocol``, ``run``, ``stream``, ``endpoints``,
-        ``security``, ``anchor`` and ``machine``. Called on the wire thread, like `status` and `handle`.
+        Returns what stays the same in a run, as the same object where nothing has changed: it is encoded once then.
+        The server adds ``protocol``, ``run``, ``stream``, ``endpoints``, ``security``, ``anchor`` and ``machine``.
+        Called on the wire thread, like `status` and `handle`.
     status : callable
         Returns what changes; the server adds ``seqs``, ``clients``, ``dropped`` and ``memory_bytes``.
     handle : callable
-        ``handle(cmd, args)`` executes ``arm start stop reset mark get set shutdown`` and returns a dict, or a Future
-        of one where it takes a while. What it raises becomes the error of the reply; give a `RequestError` for a code
-        of its own.
+        ``handle(cmd, args)`` executes ``arm start stop reset mark get set record.start record.stop shutdown`` and
+        returns a dict, or a Future of one where it takes a while. ``args["stream"]`` is there where the client named
+        one, and is the name of one there is. What it raises becomes the error of the reply; give a `RequestError` for
+        a code of its own.
     queue_messages : int, optional
-        Messages that may wait for the wire thread.
+        Messages of each stream that may wait for the wire thread.
+    hold_messages : int, optional
+        Messages that ZeroMQ holds for a client that does not read, before it loses them. It should be a few times
+        what all streams together publish at one go.
     insecure_lan : bool, optional
         Allow endpoints that other machines can reach.
 
@@ -96,35 +99,33 @@ class WireServer:
         self,
         data: str = "tcp://127.0.0.1:5590",
         control: str = "tcp://127.0.0.1:5591",
-        stream: str = "main",
+        stream: str | None = "main",
         *,
         clock: Clock,
         hello: Callable[[], dict[str, Any]],
         status: Callable[[], dict[str, Any]],
         handle: Callable[[str, dict[str, Any]], dict[str, Any] | Future[dict[str, Any]]],
         queue_messages: int = 1024,
+        hold_messages: int = sockets.HOLD_MESSAGES,
         insecure_lan: bool = False,
     ) -> None:
         self._security = Security(insecure_lan=insecure_lan)
         for endpoint in (data, control):
             self._security.check_bind(endpoint)
-        self._topics = {kind: message.topic_of(kind, stream).encode() for kind in message.KINDS}
         self.run = uuid.uuid4().hex
-        self.stream = stream
         self.data_endpoint = data
         self.control_endpoint = control
         self._clock = clock
-        self._hello = hello
-        self._status = status
         self._handle = handle
+        self._hold_messages = hold_messages
+        self._streams = Streams(self.run, hello, status)
+        self._first = None if stream is None else self._streams.add(stream)
         self._outbox = Outbox(queue_messages)
-        self._events = EventLog()
         self._waker = Waker()
-        self._subscriptions = Subscriptions(self._topics.values())
+        self._subscriptions = Subscriptions()
         self._control = Control(self._answer, clock.now_ns, self._waker.wake)
         self._thread: threading.Thread | None = None
         self._stopping = False
-        self._hello_wanted = False
         self._lifecycle = threading.Lock()
 
     # --- any thread -------------------------------------------------------------------------------------------------
@@ -142,17 +143,70 @@ class WireServer:
                 raise WireError("this server was started before", remedy="make a new WireServer for a new run")
             self._context = zmq.Context()
             try:
-                self._data = self._make_data_socket()
-                self._router = self._make_control_socket()
+                self._data = sockets.data_socket(self._context, self.data_endpoint, self._hold_messages)
+                self._router = sockets.control_socket(self._context, self.control_endpoint)
             except BaseException:
                 self._context.destroy(linger=0)
                 raise
+            self.data_endpoint = sockets.endpoint_of(self._data)
+            self.control_endpoint = sockets.endpoint_of(self._router)
+            self._publisher = Publisher(
+                self._data,
+                self._streams,
+                self._outbox,
+                self._subscriptions,
+                self._describe,
+                self._clock.now_ns,
+                portion_messages=max(1, self._hold_messages // PORTIONS),
+            )
             self._thread = threading.Thread(
                 target=self._run_thread, args=(self._waker.open(),), name="rtstrf-wire", daemon=True
             )
             self._thread.start()
 
-    def submit(self, kind: str, header: dict[str, Any], payload: np.ndarray | None = None) -> bool:
+    def add_stream(
+        self,
+        name: str,
+        hello: Callable[[], dict[str, Any]] | None = None,
+        status: Callable[[], dict[str, Any]] | None = None,
+    ) -> None:
+        """Publish one more stream, from now on; whoever subscribed to it already is greeted at once.
+
+        Parameters
+        ----------
+        name : str
+            1 to 64 letters, digits, points, dashes or underscores. One that was removed may come back, and goes on
+            with its numbers.
+        hello, status : callable, optional
+            As for the server, and the server's where they are not given.
+
+        Raises
+        ------
+        WireError
+            If it is no name, or the name of a stream there is.
+        """
+        self._streams.add(name, hello, status)
+        self._waker.wake()
+
+    def remove_stream(self, name: str) -> None:
+        """End a stream: what is queued is still sent, and an event ``removed`` after it; WireError if there is none."""
+        stream = self._streams.find(name)
+        self._put_event(stream, "removed", {})
+        self._streams.remove(name)
+
+    @property
+    def streams(self) -> list[str]:
+        """Names of the streams there are, in the order they were added."""
+        return self._streams.names()
+
+    @property
+    def stream(self) -> str | None:
+        """Name of the stream that is meant where none is named."""
+        return None if self._first is None else self._first.name
+
+    def submit(
+        self, kind: str, header: dict[str, Any], payload: np.ndarray | None = None, stream: str | None = None
+    ) -> bool:
         """Hand a message over; never blocks.
 
         Parameters
@@ -164,41 +218,65 @@ class WireServer:
             filled in.
         payload : ndarray, shape (n, m)
             Copied at once; it may be overwritten after the call.
+        stream : str, optional
+            The first one where it is not given.
 
         Returns
         -------
         queued : bool
-            False where the queue was full or the server is stopped; the message is lost then, and counted.
+            False where the queue was full, the server is stopped or the stream was removed; the message is lost then,
+            and counted.
 
         Raises
         ------
         WireError
-            If the message could not be read by a client.
+            If the message could not be read by a client, or there never was a stream of this name.
         """
         if kind not in message.ARRAY_KINDS or payload is None:
             raise WireError(f"{kind!r} cannot be submitted", remedy=f"give an array of {message.ARRAY_KINDS}")
+        target = self._named(stream)
         data = message.as_payload(payload)
-        n, m = payload.shape
         try:
-            fields = {name: strict_json.plain(value, depth_limit=0) for name, value in header.items()}
+            fields = strict_json.plain_fields(header)
         except (TypeError, ValueError) as error:
             raise WireError(f"the header of a {kind} message cannot be sent: {error}") from None
-        queued = self._outbox.put(kind, {**fields, "n": n, "m": m, "dtype": message.DTYPE}, data)
+        for name in message.SET_BY_SERVER & fields.keys():
+            del fields[name]
+        fields["n"], fields["m"] = payload.shape
+        fields["dtype"] = message.DTYPE
+        if target is None:
+            return False
+        queued = self._outbox.put(target, kind, fields, data)
         self._waker.wake()
         return queued
 
-    def event(self, name: str, **details: Any) -> None:
+    def event(self, name: str, /, *, stream: str | None = None, **details: Any) -> None:
         """Number, keep and publish an event; never blocks.
 
         Parameters
         ----------
         name : str
             What happened, such as ``state`` or ``mark``.
+        stream : str, optional
+            Whose event it is; the first stream's where it is not given.
         **details
             Anything JSON can hold.
         """
-        self._outbox.put("event", self._events.add(name, self._clock.now_ns(), details))
+        target = self._named(stream)
+        if target is not None:
+            self._put_event(target, name, details)
+
+    def _put_event(self, stream: Stream, name: str, details: dict[str, Any]) -> None:
+        self._outbox.put(stream, "event", stream.events.add(name, self._clock.now_ns(), details))
         self._waker.wake()
+
+    def _named(self, stream: str | None) -> Stream | None:
+        """Return the stream meant, None where it was removed."""
+        if stream is not None:
+            return self._streams.get(stream)
+        if self._first is None:
+            raise WireError("no stream is named, and this server has no first one", remedy="give stream=NAME")
+        return self._first if self._first.present else None
 
     @property
     def dropped(self) -> int:
@@ -228,27 +306,6 @@ class WireServer:
     def __exit__(self, *exception: object) -> None:
         self.stop()
 
-    # --- opening ----------------------------------------------------------------------------------------------------
-
-    def _make_data_socket(self) -> zmq.Socket[bytes]:
-        data = self._context.socket(zmq.XPUB)
-        sockets.set_common_options(data, self.data_endpoint)
-        data.setsockopt(zmq.SNDHWM, sockets.HWM_MESSAGES)
-        data.setsockopt(zmq.MAXMSGSIZE, RECEIVE_LIMIT_BYTES)
-        data.setsockopt(zmq.XPUB_VERBOSER, 1)  # a second subscriber of a topic is a new one to greet, and to count
-        self.data_endpoint = sockets.bind(data, self.data_endpoint, "data")
-        return data
-
-    def _make_control_socket(self) -> zmq.Socket[bytes]:
-        router = self._context.socket(zmq.ROUTER)
-        sockets.set_common_options(router, self.control_endpoint)
-        router.setsockopt(zmq.SNDHWM, sockets.HWM_MESSAGES)
-        router.setsockopt(zmq.RCVHWM, sockets.HWM_MESSAGES)
-        router.setsockopt(zmq.MAXMSGSIZE, RECEIVE_LIMIT_BYTES)
-        router.setsockopt(zmq.ROUTER_HANDOVER, 1)  # a client that names itself and restarts takes its name along
-        self.control_endpoint = sockets.bind(router, self.control_endpoint, "control")
-        return router
-
     # --- the wire thread --------------------------------------------------------------------------------------------
 
     def _run_thread(self, wake_descriptor: int) -> None:
@@ -264,97 +321,39 @@ class WireServer:
         poller = zmq.Poller()
         for each in (self._data, self._router, wake_descriptor):
             poller.register(each, zmq.POLLIN)
-        heartbeat_due_s = hello_due_s = time.monotonic()
-        hello_sent_s = 0.0
+        publisher, streams = self._publisher, self._streams
         while True:
             stopping = self._stopping  # read before the queue is emptied: nothing is queued after it was set
-            self._guarded(self._send_queued)
-            self._guarded(self._receive_subscriptions)
-            self._guarded(self._receive_requests)
-            self._guarded(self._send_late_replies)
+            backlog = self._guarded(publisher.send_queued)
+            if self._control.has_resolved:
+                self._guarded(self._send_late_replies)
             if stopping and not self._outbox:
+                self._guarded(self._receive_requests)
                 self._control.abandon()
                 self._guarded(self._send_late_replies)
                 return
-            now_s = time.monotonic()
-            if self._hello_wanted:
-                self._hello_wanted = False
-                hello_due_s = min(hello_due_s, max(now_s, hello_sent_s + HELLO_AT_LEAST_APART_S))
-            if now_s >= hello_due_s:
-                self._guarded(self._send_hello)
-                hello_sent_s, hello_due_s = now_s, now_s + HELLO_EVERY_S
-            if now_s >= heartbeat_due_s:
-                self._guarded(self._send_heartbeat)
-                heartbeat_due_s = max(heartbeat_due_s + HEARTBEAT_EVERY_S, now_s)
-            if not self._outbox:
-                wait_s = min(heartbeat_due_s, hello_due_s) - time.monotonic()
-                poller.poll(max(0, math.ceil(wait_s * 1000)))
+            if streams.arrivals:
+                self._guarded(publisher.welcome_arrivals)
+            backlog = self._guarded(publisher.send_due) or backlog
+            if backlog:  # sent at one go it would overrun ZeroMQ's queues, and be lost to those who do read
+                time.sleep(PAUSE_IN_A_BACKLOG_S)
+            self._waker.arm()
+            idle = not (self._outbox or streams.arrivals or self._control.has_resolved or self._stopping or backlog)
+            ready = dict(poller.poll(math.ceil(publisher.wait_s() * 1000) if idle else 0))
+            if wake_descriptor in ready:
                 self._waker.clear()
+            if self._data in ready:
+                self._guarded(publisher.receive_subscriptions)
+            if self._router in ready:
+                self._guarded(self._receive_requests)
 
-    def _guarded(self, step: Callable[[], None]) -> None:
+    def _guarded(self, step: Callable[[], bool | None]) -> bool:
         """Do one step; a fault in it must not silence the stream, but must be seen."""
         try:
-            step()
+            return bool(step())
         except Exception:
             _log.exception("the wire thread goes on after a fault")
-
-    def _send_queued(self) -> None:
-        for _ in range(MESSAGES_A_TURN):
-            draft = self._outbox.take()
-            if draft is None:
-                return
-            self._send(draft)
-        # A backlog sent at one go would overrun ZeroMQ's queues, and be lost to those who do read.
-        time.sleep(PAUSE_IN_A_BACKLOG_S)
-
-    def _send(self, draft: Draft) -> None:
-        fixed = {"v": message.VERSION, "kind": draft.kind, "run": self.run, "stream": self.stream, "seq": draft.seq}
-        header = {**fixed, **draft.fields, **fixed}  # first for whoever reads it, last so that no field overrides it
-        header["t_pub"] = self._clock.now_ns()
-        self._data.send_multipart(message.encode(header, draft.payload), zmq.DONTWAIT)
-
-    def _send_hello(self) -> None:
-        self._send(Draft("hello", self._outbox.number("hello"), self._greeting(), None))
-
-    def _send_heartbeat(self) -> None:
-        self._send(Draft("heartbeat", self._outbox.number("heartbeat"), self._state(), None))
-
-    def _greeting(self) -> dict[str, Any]:
-        return {
-            **strict_json.plain(self._hello()),
-            "protocol": message.PROTOCOL,
-            "run": self.run,
-            "stream": self.stream,
-            "endpoints": {"data": self.data_endpoint, "control": self.control_endpoint},
-            "security": self._security.describe(),
-            "anchor": strict_json.plain(self._clock.anchor()),
-            "machine": host.machine_id(),
-        }
-
-    def _state(self) -> dict[str, Any]:
-        try:
-            status = strict_json.plain(self._status())
-        except Exception as error:  # a heartbeat that says so is better than silence, which means death
-            _log.exception("the status could not be read")
-            status = {"state": "unknown", "fault": repr(error)}
-        return {
-            **status,
-            "seqs": {self._topics[kind].decode(): seq for kind, seq in self._outbox.last_numbers().items()},
-            "clients": self._subscriptions.clients,
-            "dropped": self._outbox.dropped,
-            "memory_bytes": host.resident_memory_bytes(),
-        }
-
-    def _receive_subscriptions(self) -> None:
-        hello_topic = self._topics["hello"]
-        for _ in range(SUBSCRIPTIONS_A_TURN):
-            try:
-                frame = self._data.recv(zmq.DONTWAIT)
-            except zmq.Again:
-                return
-            prefix = self._subscriptions.follow(frame)
-            if prefix is not None and hello_topic.startswith(prefix):
-                self._hello_wanted = True
+            return False
 
     def _receive_requests(self) -> None:
         for _ in range(REQUESTS_A_TURN):
@@ -373,14 +372,36 @@ class WireServer:
         for envelope, reply in self._control.resolved():
             self._router.send_multipart([*envelope, reply], zmq.DONTWAIT)
 
+    def _describe(self) -> dict[str, Any]:
+        """Return what the server adds to each greeting."""
+        return {
+            "protocol": message.PROTOCOL,
+            "endpoints": {"data": self.data_endpoint, "control": self.control_endpoint},
+            "security": self._security.describe(),
+            "anchor": strict_json.plain(self._clock.anchor()),
+            "machine": host.machine_id(),
+        }
+
     def _answer(self, cmd: str, args: dict[str, Any]) -> dict[str, Any] | Future[dict[str, Any]]:
-        if cmd == "hello":
-            self._hello_wanted = True
-            return self._greeting()
         if cmd == "ping":
             return {"run": self.run}
-        if cmd == "status":
-            return self._state()
-        if cmd == "events":
-            return self._events.since(args.get("since", 0))
-        return self._handle(cmd, args)
+        name = args.get("stream")
+        if name is not None and name not in self._streams:
+            raise RequestError(
+                "unknown_stream", f"no stream {name[:80]!r}", remedy="the reply to hello lists the streams there are"
+            )
+        if cmd not in ("hello", "status", "events"):
+            return self._handle(cmd, args)
+        stream = self._first if name is None else self._streams.find(name)
+        if cmd == "hello":
+            return self._answer_hello(stream)
+        if stream is None or not stream.present:
+            raise RequestError("unknown_stream", f"{cmd} of which stream?", remedy="name one that hello lists: stream")
+        return self._publisher.state(stream) if cmd == "status" else stream.events.since(args.get("since", 0))
+
+    def _answer_hello(self, stream: Stream | None) -> dict[str, Any]:
+        listed = {"run": self.run, "streams": self._streams.names()}
+        if stream is None or not stream.present:
+            return {**self._describe(), **listed}
+        self._publisher.greet(stream)
+        return {**self._publisher.greeting(stream), "stream": stream.name, **listed}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -76,6 +77,30 @@ def plain(value: Any, *, depth_limit: int = DEPTH_LIMIT) -> Any:
     raise TypeError(f"a {type(value).__name__} has no place in JSON")
 
 
+def plain_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a copy of a flat object, as `plain` with no nesting does: quicker where most values are plain already.
+
+    Examples
+    --------
+    >>> plain_fields({"i0": 3, "load": np.float32(0.5)})
+    {'i0': 3, 'load': 0.5}
+    """
+    copy = {}
+    for name, value in fields.items():
+        of = type(value)
+        if of is int:
+            exact = -INTEGER_LIMIT < value < INTEGER_LIMIT
+        elif of is float:
+            exact = math.isfinite(value)
+        else:
+            exact = of is str and value.isascii()
+        copy[name] = value if exact else plain(value, depth_limit=0)
+    return copy
+
+
+_ENCODER = json.JSONEncoder(allow_nan=False, separators=(",", ":"))
+
+
 def dumps(value: Any) -> bytes:
     """Encode a value that is `plain` already as compact JSON in ASCII.
 
@@ -84,7 +109,7 @@ def dumps(value: Any) -> bytes:
     >>> dumps({"unit": "Hz"})
     b'{"unit":"Hz"}'
     """
-    return json.dumps(value, allow_nan=False, separators=(",", ":")).encode("ascii")
+    return _ENCODER.encode(value).encode("ascii")
 
 
 def loads_object(data: bytes) -> dict[str, Any]:

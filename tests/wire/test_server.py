@@ -64,7 +64,7 @@ def receive(subscriber: zmq.Socket) -> message.Message:
 
 
 def test_whoever_subscribes_is_greeted_and_so_is_the_second(start, listen, monkeypatch):
-    monkeypatch.setattr("rtstrf.wire.server.HELLO_EVERY_S", 1e6)  # or the next regular one would do
+    monkeypatch.setattr("rtstrf.wire.publisher.HELLO_EVERY_S", 1e6)  # or the next regular one would do
     engine = start()
     for _ in range(3):
         hello = receive(listen(engine, "hello/main/"))
@@ -72,15 +72,15 @@ def test_whoever_subscribes_is_greeted_and_so_is_the_second(start, listen, monke
 
 
 def test_a_greeting_is_repeated_without_being_asked_for(start, listen, monkeypatch):
-    monkeypatch.setattr("rtstrf.wire.server.HELLO_EVERY_S", 0.01)
+    monkeypatch.setattr("rtstrf.wire.publisher.HELLO_EVERY_S", 0.01)
     subscriber = listen(start(), "hello/main/")
     seqs = [receive(subscriber).seq for _ in range(5)]
     assert seqs == list(range(seqs[0], seqs[0] + 5))
 
 
 def test_whoever_does_not_want_a_greeting_costs_the_others_none(start, listen, command, monkeypatch):
-    monkeypatch.setattr("rtstrf.wire.server.HELLO_EVERY_S", 1e6)
-    monkeypatch.setattr("rtstrf.wire.server.HELLO_AT_LEAST_APART_S", 0.0)  # or it would come after this test
+    monkeypatch.setattr("rtstrf.wire.publisher.HELLO_EVERY_S", 1e6)
+    monkeypatch.setattr("rtstrf.wire.publisher.HELLO_AT_LEAST_APART_S", 0.0)  # or it would come after this test
     engine = start()
     subscriber, dealer = listen(engine, "hello/"), command(engine)
     receive(subscriber)
@@ -286,7 +286,7 @@ def test_a_status_that_fails_is_told_and_the_heart_beats_on(start, connect, gath
     def fail():
         raise RuntimeError("no status today")
 
-    with caplog.at_level(logging.CRITICAL, logger="rtstrf.wire.server"):
+    with caplog.at_level(logging.CRITICAL, logger="rtstrf.wire.publisher"):
         client = connect(start(status=fail))
         gather(client, lambda all_: sum(m.kind == "heartbeat" for m in all_) >= 2)
     assert client.heartbeat["state"] == "unknown"
