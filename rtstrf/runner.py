@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -17,9 +17,10 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
+from rtstrf.backends.choose import choose_backend
 from rtstrf.errors import ConfigError, StreamError
 from rtstrf.models.derived import fix_derived
-from rtstrf.stream import State, StreamModule, from_leaves, leaves, per_stream, select, size_bytes, tree_map, where
+from rtstrf.stream import State, StreamModule, from_leaves, leaves, select, size_bytes, tree_map, where
 
 SNAPSHOT_FORMAT = "rtstrf-state/1"
 
@@ -35,6 +36,17 @@ class StepRunner:
         Streams side by side.
     device, dtype
         Where and how to compute: float32, or float64 for reference.
+    backend : {"eager", "auto", "compiled", "cuda-graph"}
+        How to compute (`rtstrf.backends.choose.choose_backend`). All give the same within G1.
+    threads : int
+        Threads of a compiled step.
+    told : callable, optional
+        Is told in words what takes long: compiling a step for the first time.
+
+    Attributes
+    ----------
+    backend : str
+        What runs the stage in fact: ``eager``, ``compiled`` or ``cuda-graph``.
 
     Notes
     -----
@@ -58,6 +70,9 @@ class StepRunner:
         *,
         device: str | torch.device = "cpu",
         dtype: torch.dtype = torch.float32,
+        backend: str = "eager",
+        threads: int = 1,
+        told: Callable[[str], None] | None = None,
     ) -> None:
         if lanes < 1:
             raise StreamError(f"a runner of {lanes} lanes", remedy="give at least 1")
@@ -67,8 +82,13 @@ class StepRunner:
         self.dtype = dtype
         fix_derived(self.module)  # the copy is the runner's own: its weights stay as they are
         with torch.inference_mode():
-            self._initial = self.module.initial_state(lanes)
+            self._backend = choose_backend(backend, self.module, lanes, self.device, dtype, threads=threads, told=told)
+            self._initial = self.module.initial_state(self._backend.rows)
             self._state = tree_map(torch.clone, self._initial)
+        self.backend = self._backend.name
+        # Where the input is wanted: a recorded step copies it to the device by itself.
+        self._input_device = torch.device("cpu") if self.backend == "cuda-graph" else self.device
+        self._one_frame = torch.Size(self.module.input_shape(lanes, 1))
         self._belongs_to: str | None = None
 
     def step(self, x: Tensor | np.ndarray, active: Iterable[bool] | Tensor | None = None) -> Any:
@@ -90,41 +110,41 @@ class StepRunner:
             If the shape does not fit the stage and the number of lanes.
         """
         with torch.inference_mode():
-            given = torch.as_tensor(x).to(device=self.device, dtype=self.dtype)
-            self._check(given)
-            y, new_state = self.module.step(given, self._state)
-            if active is None:
-                self._state = new_state
-                return y
-            mask = self._mask(active)
-            self._state = where(mask, new_state, self._state)
-            return tree_map(lambda leaf: torch.where(per_stream(mask, leaf), leaf, leaf.new_tensor(torch.nan)), y)
+            given = torch.as_tensor(x).to(device=self._input_device, dtype=self.dtype)
+            if given.shape != self._one_frame:
+                self._check(given)
+            mask = None if active is None else self._mask(active)
+            y, self._state = self._backend.step(given, self._state, mask)
+            return y
 
     def reset(self, lanes: int | Iterable[int] | None = None) -> None:
         """Return lanes to the state before their first frame; all of them by default."""
         chosen = range(self.lanes) if lanes is None else [lanes] if isinstance(lanes, int) else list(lanes)
-        mask = torch.zeros(self.lanes, dtype=torch.bool, device=self.device)
+        mask = torch.zeros(self._backend.rows, dtype=torch.bool, device=self.device)
         for lane in chosen:
             mask[self._lane(lane)] = True
         with torch.inference_mode():
-            self._state = where(mask, self._initial, self._state)
+            self._state = self._backend.replaced(self._state, where(mask, self._initial, self._state))
 
     def warm_up(self, frames: int = 1, times: int = 3) -> None:
         """Run the stage on silence and forget it, so that the first real frame pays for no first call."""
         with torch.inference_mode():
-            silence = torch.zeros(self.module.input_shape(self.lanes, frames), device=self.device, dtype=self.dtype)
+            shape = self.module.input_shape(self.lanes, frames)
+            silence = torch.zeros(shape, device=self._input_device, dtype=self.dtype)
+            kept = tree_map(torch.clone, self._state)
             for _ in range(times):
-                self.module.step(silence, tree_map(torch.clone, self._initial))
+                _, self._state = self._backend.step(silence, self._state, None)
+            self._state = self._backend.replaced(self._state, kept)
 
     @property
     def state(self) -> State:
         """A copy of the state of all lanes."""
-        return tree_map(torch.clone, self._state)
+        return tree_map(lambda leaf: leaf[: self.lanes].clone(), self._state)
 
     @property
     def state_bytes(self) -> int:
         """Bytes of state that one lane holds."""
-        return size_bytes(self._state, self.lanes)
+        return size_bytes(self._state, self._backend.rows)
 
     def snapshot(self, lane: int = 0) -> bytes:
         """Return the state of one lane as bytes (safetensors), for any runner of the same stage."""
@@ -152,11 +172,11 @@ class StepRunner:
                 remedy=f"restore it into a runner of the same {type(self.module).__name__} in {self.dtype}",
             )
         with torch.inference_mode():
-            mask = torch.zeros(self.lanes, dtype=torch.bool, device=self.device)
+            mask = torch.zeros(self._backend.rows, dtype=torch.bool, device=self.device)
             mask[index] = True
             one = from_leaves(((path, t.to(self.device)) for path, t in tensors.items()), self._state)
             wide = tree_map(lambda part, leaf: part.expand(leaf.shape), one, self._state)
-            self._state = where(mask, wide, self._state)
+            self._state = self._backend.replaced(self._state, where(mask, wide, self._state))
 
     def _fingerprint(self) -> str:
         """Return what a state belongs to: the stage, the form of its state, and the weights that made it."""
@@ -179,7 +199,7 @@ class StepRunner:
         mask = torch.as_tensor(list(active) if not isinstance(active, Tensor) else active, dtype=torch.bool)
         if mask.shape != (self.lanes,):
             raise StreamError(f"{tuple(mask.shape)} active flags for {self.lanes} lanes", remedy="give one flag a lane")
-        return mask.to(self.device)
+        return mask.to(self._input_device)
 
     def _check(self, x: Tensor) -> None:
         per_frame = self.module.samples_per_frame

@@ -1,0 +1,81 @@
+"""Which way of running a step is taken."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+
+from rtstrf.backends.backend import Backend, Eager
+from rtstrf.errors import ConfigError
+from rtstrf.stream import StreamModule
+
+BACKENDS = ("auto", "eager", "compiled", "cuda-graph")
+
+
+def choose_backend(
+    backend: str,
+    module: StreamModule,
+    lanes: int,
+    device: torch.device,
+    dtype: torch.dtype,
+    *,
+    threads: int = 1,
+    told: Callable[[str], None] | None = None,
+) -> Backend:
+    """Return what runs a stage.
+
+    Parameters
+    ----------
+    backend : {"auto", "eager", "compiled", "cuda-graph"}
+        ``auto``: on a GPU a CUDA graph; on a CPU what is compiled already, otherwise eager, since compiling takes half
+        a minute that nobody has asked for.
+    module : StreamModule
+        On the device, in the dtype, in evaluation mode, its weights fixed.
+    lanes : int
+    device : torch.device
+    dtype : torch.dtype
+    threads : int
+    told : callable, optional
+        Is told in words what takes long.
+
+    Raises
+    ------
+    ConfigError
+        If the one asked for is unknown or cannot be had here.
+    """
+    if backend not in BACKENDS:
+        raise ConfigError(f"no backend {backend!r}", remedy=f"one of {', '.join(BACKENDS)}")
+    if backend == "auto":
+        backend = (
+            "cuda-graph"
+            if device.type == "cuda"
+            else "compiled"
+            if is_compiled(module, lanes, dtype, threads)
+            else "eager"
+        )
+    if backend == "eager":
+        return Eager(module, lanes)
+    if backend == "cuda-graph":
+        if device.type != "cuda":
+            raise ConfigError(
+                f"backend cuda-graph on {device}",
+                remedy="set device to cuda, or the backend to auto, eager or compiled",
+            )
+        from rtstrf.backends.cuda_graph import CudaGraph
+
+        return CudaGraph(module, lanes)
+    from rtstrf.backends.compiled import bucket_for, cannot_compile, compile_step, load_step
+    from rtstrf.backends.tiles import Tiles
+
+    if device.type != "cpu" or dtype != torch.float32:
+        raise ConfigError(f"the step cannot be compiled: {cannot_compile(module)}", remedy="use backend auto or eager")
+    bucket = bucket_for(lanes)
+    return Tiles(module, lanes, bucket, load_step(compile_step(module, bucket, threads, told=told)))
+
+
+def is_compiled(module: StreamModule, lanes: int, dtype: torch.dtype, threads: int = 1) -> bool:
+    """Return whether the compiled step of a stage is at hand."""
+    from rtstrf.backends.compiled import bucket_for, compiled_path
+
+    return dtype == torch.float32 and compiled_path(module, bucket_for(lanes), threads).exists()
