@@ -64,7 +64,7 @@ def main() -> None:
         client.wait()
         measured = np.load(kept)
     status = engine.status()
-    hop_ms = 1e3 * engine.pipeline.hop_samples / engine.pipeline.rate_hz
+    hop_ms = 1e3 * engine.batch.hop_samples / engine.batch.rate_hz
     latency_ms = measured["latency_ns"] / 1e6
     result = {
         "machine": machine_facts(),

@@ -17,7 +17,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from rtstrf.config.live import EngineSection, LiveConfig, WireSection
+from rtstrf.config.live import LiveConfig
 from rtstrf.config.sources import SECTIONS
 
 PAGE = Path(__file__).parents[1] / "docs" / "configuration.md"
@@ -28,8 +28,9 @@ HEAD = """\
 This page is written by `python tools/make_configuration_page.py` from the program.
 
 A configuration is a YAML file for `rtstrf live CONFIG`; every key has a default, and `--set a.b=value` overrides one.
-`--source KIND` chooses the source. Unknown keys and wrong types are refused, all at once, before anything starts.
-The folder `configs` has some to start from. (`rtstrf fit` has its own keys: docs/fitting.md.)
+`--source KIND` chooses the source; `streams` takes several, each with a `name` and a `source`. Unknown
+keys and wrong types are refused, all at once, before anything starts. The folder `configs` has some to
+start from. (`rtstrf fit` has its own keys: docs/fitting.md.)
 """
 
 
@@ -46,12 +47,37 @@ def main() -> int:
 
 def render() -> str:
     """Return the text of the page."""
-    parts = [HEAD, "## Top level\n", table(LiveConfig, skip=("source", "wire", "engine"))]
-    parts += ["## `wire`\n", table(WireSection), "## `engine`\n", table(EngineSection)]
+    parts = [HEAD, "## Top level\n", *tables(LiveConfig, "")]
     for kind, section in SECTIONS.items():
         summary = (section.__doc__ or "").split("\n\n")[0].replace("\n", " ")
         parts += [f"## `source` of kind `{kind}`\n", f"{summary}\n", table(section, skip=("kind",))]
     return "\n".join(parts)
+
+
+def tables(section: type[BaseModel], place: str) -> list[str]:
+    """Return the keys of a section as a table, then those of the sections in it, each under a heading of its own."""
+    below = {name: found for name, field in section.model_fields.items() if (found := sections_in(field.annotation))}
+    parts = [table(section, skip=tuple(below))]
+    for name, found in below.items():
+        where = f"each of `{place}{name}`" if is_list(section.model_fields[name]) else f"`{place}{name}`"
+        for inner in found:
+            if inner in SECTIONS.values():  # sources have a place of their own
+                continue
+            kind = f" of kind `{inner.model_fields['kind'].default}`" if len(found) > 1 else ""
+            parts += [f"## {where}{kind}\n", f"{inner.__doc__}\n", *tables(inner, f"{place}{name}.")]
+    return parts
+
+
+def sections_in(annotation: Any) -> list[type[BaseModel]]:
+    """Return the sections that a type names."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [found for part in typing.get_args(annotation) for found in sections_in(part)]
+
+
+def is_list(field: FieldInfo) -> bool:
+    """Tell whether a key holds a list."""
+    return typing.get_origin(field.annotation) is tuple
 
 
 def table(section: type[BaseModel], skip: tuple[str, ...] = ()) -> str:
@@ -63,7 +89,14 @@ def table(section: type[BaseModel], skip: tuple[str, ...] = ()) -> str:
     return "\n".join(rows) + "\n"
 
 
-PLAIN = {bool: "true or false", int: "whole number", float: "number", str: "text", type(None): "null"}
+PLAIN = {
+    dict[str, Any]: "keys of its own",
+    bool: "true or false",
+    int: "whole number",
+    float: "number",
+    str: "text",
+    type(None): "null",
+}
 
 
 def kind_of(field: FieldInfo) -> str:

@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
                 display = subprocess.Popen(view_command(engine.server.data_endpoint, engine.server.control_endpoint))
             if not args.quiet:
                 print(
-                    f"{engine.pipeline.loaded.sidecar.name} hears {engine.source_name}; rates on "
+                    f"{engine.loaded.sidecar.name} hears {engine.source_name}; rates on "
                     f"{engine.server.data_endpoint}, control on {engine.server.control_endpoint}; Ctrl-C ends it",
                     file=sys.stderr,
                     flush=True,

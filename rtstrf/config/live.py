@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from rtstrf.config.load import Section
 from rtstrf.config.sources import SECTIONS, AnySource
+from rtstrf.config.spikes import SpikesSection
 from rtstrf.errors import ConfigError
 
-OptionalTopic = Literal["spectrogram", "onoff", "level"]
+OptionalTopic = Literal["spectrogram", "onoff", "level", "spikes"]
 
 
 class WireSection(Section):
@@ -20,7 +21,7 @@ class WireSection(Section):
     control: str = Field("tcp://127.0.0.1:5591", description="endpoint that answers requests; port 0 takes a free one")
     stream: str = Field("main", description="name of the stream, the second part of every topic")
     topics: tuple[OptionalTopic, ...] = Field(
-        ("spectrogram", "onoff", "level"), strict=False, description="what to publish beside the rates, for displays"
+        ("spectrogram", "onoff", "level"), strict=False, description="what to publish beside the rates"
     )
     queue_messages: int = Field(1024, ge=16, description="messages that may wait for the network thread")
     insecure_lan: bool = Field(
@@ -35,16 +36,51 @@ class WireSection(Section):
         return topics
 
 
+class OverloadSection(Section):
+    """What is done, step by step, when sound comes faster than it is computed; each step is an event."""
+
+    rungs: tuple[Literal["chunks", "shed"], ...] = Field(
+        ("chunks", "shed"),
+        strict=False,
+        description="what is tried before sound is dropped: several hops in one step of the model, and optional topics "
+        "left out",
+    )
+    chunks_from_hops: int = Field(
+        8, ge=1, description="waiting hops from which messages carry OVERLOADED and several hops go into one step"
+    )
+    shed_from_hops: int = Field(40, ge=1, description="waiting hops from which only the rates are published")
+    most_hops_a_step: int = Field(
+        16, ge=1, le=256, description="hops in one step, at most; rounded down to a power of two"
+    )
+    keep_hops: int = Field(4, ge=0, description="newest hops that are kept when a full queue is dropped")
+    calm_hops: int = Field(
+        100, ge=1, description="hops heard with at most half as many waiting before a step is taken back"
+    )
+
+    @model_validator(mode="after")
+    def _in_order(self) -> OverloadSection:
+        if self.shed_from_hops < self.chunks_from_hops:
+            raise ValueError("shed_from_hops is not below chunks_from_hops")
+        return self
+
+
 class EngineSection(Section):
     """How sound is handed from thread to thread, and what happens when some of it is lost."""
 
     block_samples: int = Field(240, ge=1, le=1_000_000, description="samples read at a time from a paced source")
     queue_hops: int = Field(
-        400, ge=2, description="hops that may wait for the model; a live source loses what exceeds it"
+        400, ge=2, description="hops that may wait for the model; when there are more, a live source loses the oldest"
     )
-    overload_hops: int = Field(8, ge=1, description="waiting hops from which messages carry the flag OVERLOADED")
+    overload: OverloadSection = Field(
+        default_factory=OverloadSection, description="what is done when more and more hops wait"
+    )
     conceal_ms: float = Field(100.0, ge=0, description="longest loss that is filled with zeros; a longer one is a gap")
     reset_after_gap: bool = Field(True, description="start the model's state afresh after a gap")
+    on_source_lost: Literal["wait", "end"] | None = Field(
+        None,
+        description="what to do when the sound fails: wait until it is back, or end; by default wait for a microphone, "
+        "end for a file",
+    )
     warming_up_ms: float = Field(500.0, ge=0, description="how long after a start messages carry the flag WARMING_UP")
     gain_db: float = Field(
         0.0, ge=-120, le=120, description="added to the level of the sound; can be set while it runs"
@@ -53,7 +89,16 @@ class EngineSection(Section):
         None, description="a file to keep the sound in as it was heard (float WAV in pascals), to replay it exactly"
     )
     autostart: bool = Field(True, description="begin at once; otherwise wait for start on the control endpoint")
+    spare_lanes: int = Field(0, ge=0, le=4096, description="streams that can be added while it runs")
     threads: int = Field(1, ge=1, description="threads of one model step; 1 has the least jitter for one stream")
+
+
+class StreamSection(Section):
+    """One of several streams of a session."""
+
+    name: str = Field(description="the second part of its topics")
+    source: AnySource = Field(description="its sound")
+    gain_db: float = Field(0.0, ge=-120, le=120, description="added to the level of its sound")
 
 
 class LiveConfig(Section):
@@ -66,8 +111,21 @@ class LiveConfig(Section):
     source: AnySource = Field(
         default_factory=lambda: SECTIONS["microphone"](kind="microphone"), description="the sound"
     )
+    streams: tuple[StreamSection, ...] = Field(
+        (), strict=False, description="several sounds at once, each a stream of its own, in place of source"
+    )
     wire: WireSection = Field(default_factory=WireSection, description="the network")
     engine: EngineSection = Field(default_factory=EngineSection, description="threads, queues and losses")
+    spikes: SpikesSection = Field(default_factory=SpikesSection, description="spikes drawn from the rates")
+
+    @model_validator(mode="after")
+    def _streams_or_source(self) -> LiveConfig:
+        names = [stream.name for stream in self.streams]
+        if len(set(names)) != len(names):
+            raise ValueError("each name of a stream once")
+        if self.streams and "source" in self.model_fields_set:
+            raise ValueError("give source or streams, not both")
+        return self
 
 
 def choose_source(values: dict[str, Any], kind: str) -> None:

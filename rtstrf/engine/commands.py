@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ from rtstrf.errors import ConfigError
 
 if TYPE_CHECKING:
     from rtstrf.engine.engine import Engine
+    from rtstrf.engine.stream import LiveStream
 
 Reply = dict[str, Any]
 
@@ -39,24 +39,33 @@ class Commands:
             return {"state": "stopping"}
         if cmd == "get":
             return engine.parameters.get(args.get("name"))
+        streams = self._meant(args.get("stream"))
         if cmd == "mark":
-            return self._mark(args)
+            return _one_of([self._mark(stream, args) for stream in streams], streams)
         if cmd == "start":
-            return self._start(args.get("at"))
+            return self._start(streams, args.get("at"))
         if cmd in ("stop", "arm"):
-            return self._between_hops(lambda: self._pause("stopped" if cmd == "stop" else "armed"))
+            return self._between_hops(streams, _pause_to("stopped" if cmd == "stop" else "armed"))
         if cmd == "reset":
-            return self._between_hops(engine.inference.reset_by_client)
+            return self._between_hops(streams, lambda stream: stream.inference.reset_by_client())
         if cmd == "set":
-            change = engine.parameters.checked(args["name"], args["value"])
-            return self._between_hops(lambda: engine.inference.change(change))
+            return self._set(args["name"], args["value"], args.get("stream"))
         raise ConfigError(f"no command {cmd!r}", remedy="see docs/protocol.md")
 
-    def _start(self, at_ns: int | None) -> Reply:
+    def _meant(self, name: str | None) -> list[LiveStream]:
+        """Return the stream of a name, all of them without one."""
+        streams = self._engine.streams
+        if name is None:
+            return list(streams.values())
+        if name not in streams:
+            raise ConfigError(f"no stream {name[:80]!r}", remedy=f"there are {', '.join(streams)}")
+        return [streams[name]]
+
+    def _start(self, streams: list[LiveStream], at_ns: int | None) -> Reply:
         engine = self._engine
-        if engine.state == "running":
+        if all(stream.wanted == "running" for stream in streams):
             if at_ns is None:
-                return {"state": engine.state, "at": None}
+                return {"state": streams[0].state, "at": None}
             raise ConfigError("the stream is running already", remedy="send stop first, then start at a time to come")
         now_ns = engine.clock.now_ns()
         if at_ns is not None and not now_ns <= at_ns <= now_ns + FARTHEST_START_NS:
@@ -64,34 +73,56 @@ class Commands:
                 f"start at {at_ns} ns, and it is {now_ns} ns since the run started",
                 remedy="give a time to come, at most a day ahead; ping tells the time of the run",
             )
-        engine.begin(at_ns)
-        return {"state": engine.state, "at": at_ns}
+        for stream in streams:
+            if stream.wanted != "running":
+                stream.begin(None if at_ns is None else engine.clock.start_ns + at_ns)
+        return {"state": streams[0].state, "at": at_ns}
 
-    def _between_hops(self, action: Callable[[], Reply]) -> Future[Reply]:
+    def _set(self, name: str, value: Any, stream: str | None) -> Future[Reply]:
+        if stream is not None:
+            raise ConfigError(f"{name} is of all streams", remedy="set it without naming a stream")
+        change = self._engine.parameters.checked(name, value)
+        applied = False
+
+        def apply(each: LiveStream) -> Reply:
+            nonlocal applied
+            if not applied:
+                self._engine.parameters.apply(change)
+                applied = True
+            return each.inference.changed(change)
+
+        return self._between_hops(self._meant(None), apply)
+
+    def _between_hops(self, streams: list[LiveStream], action: Callable[[LiveStream], Reply]) -> Future[Reply]:
         done: Future[Reply] = Future()
 
         def carry_out() -> None:
             try:
-                done.set_result(action())
+                done.set_result(_one_of([action(stream) for stream in streams], streams))
             except Exception as error:
                 done.set_exception(error)
 
         self._engine.handover.command(carry_out)
         return done
 
-    def _pause(self, state: str) -> Reply:
-        self._engine.inference.deafen()
-        self._engine.set_state(state)
-        return {"state": state, "bin": self._engine.inference.next_bin}
-
-    def _mark(self, args: dict[str, Any]) -> Reply:
-        engine = self._engine
-        now_ns = time.monotonic_ns()
-        source_sample = engine.ledger.sample_at(now_ns)
-        sample = int(source_sample * engine.pipeline.rate_hz / engine.source_rate_hz)
-        mark = {"label": args["label"], "s": sample, "bin": sample // engine.pipeline.hop_samples}
-        mark["t"] = now_ns - engine.clock.start_ns
+    def _mark(self, stream: LiveStream, args: dict[str, Any]) -> Reply:
+        mark = {"label": args["label"], **stream.mark_now()}
         if "t_client" in args:
             mark["t_client"] = args["t_client"]
-        engine.outlet.event("mark", **mark)
+        stream.outlet.event("mark", **mark)
         return mark
+
+
+def _pause_to(state: str) -> Callable[[LiveStream], Reply]:
+    def pause(stream: LiveStream) -> Reply:
+        stream.pause(state)
+        return {"state": state, "bin": stream.inference.next_bin}
+
+    return pause
+
+
+def _one_of(replies: list[Reply], streams: list[LiveStream]) -> Reply:
+    """Return the reply of the first stream, with those of all of them by name where there are several."""
+    if len(replies) == 1:
+        return replies[0]
+    return {**replies[0], "streams": {stream.name: reply for stream, reply in zip(streams, replies, strict=True)}}

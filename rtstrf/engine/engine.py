@@ -1,7 +1,7 @@
-"""The live engine: sound in on one thread, rates out on another, the network on a third.
+"""The live engine: sound in on one thread a stream, rates out on another, the network on a third.
 
-    source ─► capture thread ─► Handover ─► inference thread ─► WireServer's thread ─► clients
-               Ledger: samples    bounded     Pipeline: rates      bounded queue
+    source ─► capture thread ─► HopQueue ─► inference thread ─► WireServer's thread ─► clients
+               Ledger: samples    bounded     Batch: rates       bounded queue
 
 Nobody waits for anybody downstream. What is lost on the way is counted where it is lost and told in the next message.
 """
@@ -9,30 +9,25 @@ Nobody waits for anybody downstream. What is lost on the way is counted where it
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rtstrf.checkpoints.load import load_model
 from rtstrf.clock import RunClock
-from rtstrf.config.live import LiveConfig
-from rtstrf.config.sources import PacedSourceSection, make_source
+from rtstrf.config.live import LiveConfig, StreamSection
+from rtstrf.config.sources import make_source
+from rtstrf.engine.batch import Batch
 from rtstrf.engine.commands import Commands
-from rtstrf.engine.greeting import greeting
 from rtstrf.engine.handover import Handover
-from rtstrf.engine.inference import Inference
-from rtstrf.engine.keeper import SoundKeeper
-from rtstrf.engine.ledger import Hop, Ledger
 from rtstrf.engine.outlet import Outlet
 from rtstrf.engine.parameters import Parameters
-from rtstrf.errors import SoundError, UserError
-from rtstrf.pipeline import Pipeline
+from rtstrf.engine.scheduler import Scheduler
+from rtstrf.engine.stream import LiveStream, Session
 from rtstrf.sinks.sink import Sink
-from rtstrf.sound.pace import Paced
-from rtstrf.sound.source import Block, Source, SourceInfo
+from rtstrf.sound.source import Source
 from rtstrf.wire.server import WireServer
 
-READ_TIMEOUT_S = 0.1  # how soon a stop is noticed while a device is silent
+WARM_UP_STEPS = 20
 
 
 class Engine:
@@ -41,15 +36,20 @@ class Engine:
     Parameters
     ----------
     config : LiveConfig
-    source : Source, optional
-        In place of the one that the configuration names.
+    source : Source or mapping of str to Source, optional
+        In place of the one that the configuration names; of several streams, by their names.
     sinks : sequence of Sink, optional
         What else in this process takes the stream, beside what the configuration names.
 
+    Attributes
+    ----------
+    streams : dict of str to LiveStream
+        Those there are, by name.
+
     Notes
     -----
-    States: ``armed`` (waiting for start), ``running``, ``stopped`` (by a client), ``source_lost`` (a device or file
-    failed), ``ended``. Each change is an event on the wire.
+    States of a stream: ``armed`` (waiting for start), ``running``, ``stopped`` (by a client), ``source_lost`` (a device
+    or file failed), ``ended``. Each change is an event on the wire. The session ends with its last stream.
 
     Raises
     ------
@@ -67,51 +67,47 @@ class Engine:
     ('ended', 20)
     """
 
-    def __init__(self, config: LiveConfig, source: Source | None = None, sinks: Sequence[Sink] = ()) -> None:
+    def __init__(
+        self, config: LiveConfig, source: Source | Mapping[str, Source] | None = None, sinks: Sequence[Sink] = ()
+    ) -> None:
         self.config = config
         self.clock = RunClock()
+        sections = config.streams or (StreamSection(name=config.wire.stream, source=config.source),)
+        given = source if isinstance(source, Mapping) else {sections[0].name: source} if source is not None else {}
+        sources = [given[each.name] if each.name in given else make_source(each.source) for each in sections]
         self._stop = threading.Event()
-        self._source = self._paced(make_source(config.source) if source is None else source)
-        self._info = self._source.info
-        self.pipeline = Pipeline(
-            load_model(config.model),
-            source_rate_hz=self._info.rate_hz,
+        self.loaded = load_model(config.model)
+        self.batch = Batch(
+            self.loaded,
+            len(sections) + config.engine.spare_lanes,
             show_onoff="onoff" in config.wire.topics,
             device=config.device,
         )
-        self.ledger = Ledger(
-            self.pipeline.framer,
-            self.pipeline.hop_samples,
-            self._info.rate_hz,
-            speed=self._speed(),
-            conceal_samples=round(config.engine.conceal_ms * self._info.rate_hz / 1000),
-        )
-        self.handover = Handover(config.engine.queue_hops)
+        self.handover = Handover()
         self.parameters = Parameters(config)
+        self.streams: dict[str, LiveStream] = {}
+        first, *others = (each.name for each in sections)
         self.server = WireServer(
             config.wire.data,
             config.wire.control,
-            config.wire.stream,
+            first,
             clock=self.clock,
-            hello=self._greeting,
-            status=self.status,
+            hello=lambda: self.streams[first].greeting(),
+            status=lambda: self.streams[first].status(),
             handle=Commands(self).handle,
             queue_messages=config.wire.queue_messages,
             insecure_lan=config.wire.insecure_lan,
         )
         self.outlet = Outlet(self.server, self.clock, sinks)
-        self.inference = Inference(
-            self.pipeline, self.outlet, self.parameters, config.engine, self.clock, self.handover, self._is_replayed()
-        )
-        self.state = "armed"
-        self._begin = threading.Event()
-        self._begin_at_ns: int | None = None
+        self._session = Session(config, self.clock, self.batch, self.handover, self.parameters, self._stop)
+        self._scheduler = Scheduler(self.handover, self.batch)
+        for section, each in zip(sections, sources, strict=True):
+            self.streams[section.name] = self._make_stream(section, each)
+        for name in others:
+            self.server.add_stream(name, self.streams[name].greeting, self.streams[name].status)
         self._failure: BaseException | None = None
         self._finished = threading.Event()
-        self._threads: list[threading.Thread] = []
-        self._keeper: SoundKeeper | None = None
-        self.keeping_failed: str | None = None
-        self._greeted_with: tuple[SourceInfo, dict[str, Any]] | None = None
+        self._inference_thread: threading.Thread | None = None
 
     # --- life ---------------------------------------------------------------------------------------------------
 
@@ -136,162 +132,97 @@ class Engine:
     @property
     def source_name(self) -> str:
         """The sound, as a person would name it."""
-        return f"{self._info.kind} {self._info.name!r}"
-
-    @property
-    def source_rate_hz(self) -> int:
-        """Samples per second of the source's clock."""
-        return self._info.rate_hz
+        return ", ".join(stream.source_name for stream in self.streams.values())
 
     def start(self) -> None:
-        """Warm up, bind the endpoints, open the source, and begin unless the configuration says to wait."""
-        self.pipeline.runner.warm_up(times=20)
+        """Warm up, bind the endpoints, open the sources, and begin unless the configuration says to wait."""
+        self.batch.warm_up(WARM_UP_STEPS, self.config.engine.overload.most_hops_a_step)
         self.server.start()
         try:
-            self._source.open()
-            if self.config.engine.keep_sound is not None:
-                self._keeper = SoundKeeper(self.config.engine.keep_sound, self._info.rate_hz)
-            self.outlet.sinks.open({**self._greeting(), "run": self.server.run, "anchor": self.clock.anchor()})
+            for stream in self.streams.values():
+                stream.open()
+            greeting = {**self.first.greeting(), "run": self.server.run, "anchor": self.clock.anchor()}
+            if self.outlet_is_shared:
+                greeting["streams"] = {name: stream.greeting()["source"] for name, stream in self.streams.items()}
+            self.outlet.sinks.open(greeting)
         except BaseException:
             self.stop()
             raise
         if self.config.engine.autostart:
             self.begin()
-        for name, target in (("rtstrf-capture", self._capture), ("rtstrf-inference", self._infer)):
-            thread = threading.Thread(target=target, name=name, daemon=True)
-            self._threads.append(thread)
-            thread.start()
+        for stream in self.streams.values():
+            stream.start()
+        self._inference_thread = threading.Thread(target=self._infer, name="rtstrf-inference", daemon=True)
+        self._inference_thread.start()
 
     def begin(self, at_ns: int | None = None) -> None:
         """Begin to hear, at once or at a time in nanoseconds since the run started; what passes before is unheard."""
-        absolute = None if at_ns is None else self.clock.start_ns + at_ns
-        self._begin_at_ns = absolute
-        self.inference.listen(from_ns=absolute)
-        self._begin.set()
-        self.set_state("running")
+        for stream in self.streams.values():
+            stream.begin(None if at_ns is None else self.clock.start_ns + at_ns)
 
     def request_stop(self) -> None:
         """Ask for the end; returns at once, and may be called from a signal handler or any thread."""
         self._stop.set()
-        self._begin.set()
+        for stream in tuple(self.streams.values()):
+            stream.ask_to_stop()
 
     def stop(self) -> None:
         """End the session: what is captured is still answered, then everything is closed; raises a source's failure."""
         self.request_stop()
-        for thread in self._threads:
-            thread.join()
-        self._source.close()
-        if self._keeper is not None:
-            self._keeper.close()
+        if self._inference_thread is not None:
+            self._inference_thread.join()
+        for stream in self.streams.values():
+            stream.close()
         self.outlet.sinks.close()
         self.server.stop()
-        failure, self._failure = self._failure, None
-        if failure is not None:
-            raise failure
-
-    # --- the two threads ----------------------------------------------------------------------------------------
-
-    def _capture(self) -> None:
-        try:
-            self._wait_for_begin()
-            while not self._stop.is_set():
-                block = self._source.read(self.config.engine.block_samples, READ_TIMEOUT_S)
-                if block is None:
-                    self._hand_over(self.ledger.finish(time.monotonic_ns()))
-                    break
-                if block.lost_samples:
-                    self.outlet.event("loss", samples=block.lost_samples, at_sample=self.ledger.position)
-                self.outlet.sound(block, self.ledger.position + block.lost_samples)
-                self._hand_over(self.ledger.book(block))
-                self._keep(block)
-        except BaseException as error:
-            self._fail(error)
-        finally:
-            self.handover.close()
-
-    def _keep(self, block: Block) -> None:
-        if self._keeper is None:
-            return
-        try:
-            self._keeper.write(block)
-        except (OSError, RuntimeError) as error:  # a full disk ends the keeping, not the stream
-            self._keeper.abandon()
-            self._keeper = None
-            self.keeping_failed = f"the sound was not kept: {error}"
-            self.outlet.event("fault", what=self.keeping_failed, remedy="make room on the disk")
-
-    def _hand_over(self, hops: list[Hop]) -> None:
-        for hop in hops:
-            self.handover.put(hop, wait=self._source.can_wait and not self._stop.is_set())
+        failures = [self._failure, *(stream.failure for stream in self.streams.values())]
+        self._failure = None
+        for stream in self.streams.values():
+            stream.failure = None
+        for failure in failures:
+            if failure is not None:
+                raise failure
 
     def _infer(self) -> None:
         try:
-            self.inference.run()
-            self.inference.finish(self.ledger.bins)
-            if self.state != "source_lost":
-                self.set_state("ended")
+            self._scheduler.run()
         except BaseException as error:
-            self._fail(error)
+            self._failure = error
         finally:
             self._stop.set()
             self.handover.close()
             self._finished.set()
 
-    def _fail(self, error: BaseException) -> None:
-        self._failure = self._failure or error
-        if isinstance(error, UserError):
-            self.outlet.event("fault", what=error.what, remedy=error.remedy)
-        if isinstance(error, SoundError):
-            self.set_state("source_lost")
+    # --- streams ------------------------------------------------------------------------------------------------
 
-    def _wait_for_begin(self) -> None:
-        if self._source.live and not isinstance(self._source, Paced):
-            return  # a device runs on; its sound is passed over until the start
-        self._begin.wait()
-        if isinstance(self._source, Paced):
-            self._source.start(self._begin_at_ns)
+    @property
+    def first(self) -> LiveStream:
+        """The stream that is meant where none is named."""
+        return next(iter(self.streams.values()))
 
-    def set_state(self, state: str) -> None:
-        """Change the state, and tell it where it is another."""
-        if state != self.state:
-            previous, self.state = self.state, state
-            self.outlet.event("state", state=state, previous=previous)
+    @property
+    def outlet_is_shared(self) -> bool:
+        """Whether there may be several streams, so that what is told must name its own."""
+        return self.batch.lanes > 1
+
+    def _make_stream(self, section: StreamSection, source: Source) -> LiveStream:
+        outlet = self.outlet.of(section.name) if self.outlet_is_shared else self.outlet
+        stream = LiveStream(section.name, section.source, source, self._session, outlet, gain_db=section.gain_db)
+        self._scheduler.add(stream)
+        return stream
 
     # --- what is told -------------------------------------------------------------------------------------------
 
-    def status(self) -> dict[str, Any]:
-        """Return what changes in a run, for heartbeats, the status command and the end of a session."""
-        ledger = self.ledger
-        return {
-            "state": self.state,
-            **self.inference.status(),
-            "queue": len(self.handover),
-            "dropped_hops": self.handover.dropped_hops,
-            "xruns": self._source.xruns,
-            "non_finite_samples": self._source.non_finite_samples,
-            "samples_in": ledger.samples_in,
-            "samples_lost": ledger.samples_lost,
-            "sinks_lost": self.outlet.sinks.lost(),
-            "drift_ppm": round(ledger.clock.drift_ppm, 3) if ledger.clock is not None else None,
-        }
+    @property
+    def state(self) -> str:
+        """What the first stream is doing."""
+        return self.first.state
 
-    def _greeting(self) -> dict[str, Any]:
-        """Return the greeting, made anew only where opening the source has told more of it."""
-        info = self._source.info
-        if self._greeted_with is None or self._greeted_with[0] is not info:
-            self._greeted_with = info, greeting(self.config, self.pipeline, info)
-        return self._greeted_with[1]
+    @property
+    def keeping_failed(self) -> str | None:
+        """Why a sound was not kept, where one was to be and was not."""
+        return next((stream.keeping_failed for stream in self.streams.values() if stream.keeping_failed), None)
 
-    def _paced(self, source: Source) -> Source:
-        section = self.config.source
-        if source.live or not isinstance(section, PacedSourceSection):
-            return source
-        return Paced(source, section.speed, stop=self._stop)
-
-    def _speed(self) -> float | None:
-        if isinstance(self._source, Paced):
-            return self._source.speed
-        return 1.0 if self._source.live else None
-
-    def _is_replayed(self) -> bool:
-        return isinstance(self.config.source, PacedSourceSection)
+    def status(self, stream: str | None = None) -> dict[str, Any]:
+        """Return what changes in a run, of the first stream or the one named."""
+        return (self.first if stream is None else self.streams[stream]).status()

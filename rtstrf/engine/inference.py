@@ -1,20 +1,23 @@
-"""The inference thread: hops become messages."""
+"""One stream on the inference thread: from its hops to what is published of them."""
 
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from rtstrf.clock import NS_PER_S, RunClock
 from rtstrf.config.live import EngineSection
-from rtstrf.engine.handover import Handover
+from rtstrf.engine.batch import Batch, Heard
+from rtstrf.engine.handover import HopQueue
 from rtstrf.engine.ledger import Hop
 from rtstrf.engine.meters import Percentiles
 from rtstrf.engine.outlet import Outlet
+from rtstrf.engine.overload import CHUNKS, DROP, LEVELS, Ladder
 from rtstrf.engine.parameters import Change, Parameters
-from rtstrf.pipeline import Bin, Pipeline
+from rtstrf.engine.spiking import Spiking
 from rtstrf.sound.level import LevelMeter
 from rtstrf.wire.message import Flags
 
@@ -22,62 +25,161 @@ from rtstrf.wire.message import Flags
 UNITS = {"rates": "Hz", "spectrogram": "a.u.", "onoff": "a.u.", "level": "dB SPL"}
 
 
+@dataclass(frozen=True, slots=True)
+class Portion:
+    """Hops that go into one step, and what is to be told of them.
+
+    Attributes
+    ----------
+    hops : list of Hop
+        One or more, one after another.
+    sound_pa : ndarray, shape (k, hop_samples), float32
+        As the model is to hear it.
+    gap : int
+        Bins missing before the first.
+    flags : Flags
+    """
+
+    hops: list[Hop]
+    sound_pa: np.ndarray
+    gap: int
+    flags: Flags
+
+
 class Inference:
-    """Hear hop after hop, publish each at once.
+    """Take a stream's hops, and publish what the model makes of them.
 
     Parameters
     ----------
-    pipeline, outlet, parameters, config, clock, handover
+    batch : Batch
+    lane : int
+        The stream's own in it.
+    queue : HopQueue
+    outlet, parameters, spiking, config, clock
         As the engine made them.
     replayed : bool
         Whether the sound is a recording or synthetic, and messages say so.
+    patient : bool
+        Whether the source waits for the model: then no backlog is an overload.
+    gain_db : float
+        Added to the level of the sound, beside the parameter of all streams.
 
     Notes
     -----
-    All methods but `listen` and `status` belong to the thread that calls `run`.
+    All methods but `listen` and `status` belong to the inference thread.
     """
 
     def __init__(
         self,
-        pipeline: Pipeline,
+        batch: Batch,
+        lane: int,
+        queue: HopQueue,
         outlet: Outlet,
         parameters: Parameters,
+        spiking: Spiking,
         config: EngineSection,
         clock: RunClock,
-        handover: Handover,
+        *,
         replayed: bool,
+        patient: bool,
+        gain_db: float = 0.0,
     ) -> None:
-        self._pipeline = pipeline
+        self.lane = lane
+        self._batch = batch
+        self._queue = queue
         self._outlet = outlet
         self._parameters = parameters
+        self._spiking = spiking
         self._config = config
         self._clock = clock
-        self._handover = handover
         self._always = Flags.REPLAY if replayed else Flags(0)
-        self._hop_ns = round(pipeline.hop_samples * NS_PER_S / pipeline.rate_hz)
+        self._patient = patient
+        self._gain_db = gain_db
+        self._hop_ns = round(batch.hop_samples * NS_PER_S / batch.rate_hz)
         self._warming_bins = round(config.warming_up_ms * 1e6 / self._hop_ns)
         self._meter = LevelMeter()
         self._loads, self._latencies_ms = Percentiles(), Percentiles()
+        self._ladder = Ladder(config.overload, config.queue_hops)
+        self._dropped_told = 0
+        self._heard_since = 0  # hops, since the ladder was last asked
         self._listening_from_ns: int | None = None
         self._deaf = True
         self._next_flags = Flags(0)
         self.next_bin = 0  # the bin that the next hop will make, heard or not
         self._published_to = 0  # bins before this one have been published, or counted as missing
         self._bins_since_start = 0
-        self._overloaded = False
         self._bins = self._bins_missing = 0
-        self._has_onoff = pipeline.module.has_onoff
+        self._has_onoff = batch.module.has_onoff
 
-    def run(self) -> None:
-        """Work until the handover is closed and empty, then mark the end of the run."""
-        while (item := self._handover.take()) is not None:
-            if isinstance(item, Hop):
-                self._hear(item)
+    # --- from hops to rows ------------------------------------------------------------------------------------------
+
+    def take(self) -> Portion | None:
+        """Return what is to be computed next, its flags told and the state in line with them; None if nothing is."""
+        most = 1
+        if not self._patient:
+            self._follow_overload(len(self._queue) - 1)
+            most = self._ladder.hops_a_step(len(self._queue))
+        hops = self._queue.take(most)
+        if not hops:
+            return None
+        self.next_bin = hops[-1].index + 1
+        self._heard_since += len(hops)
+        hops = self._listened_to(hops)
+        if not hops:
+            return None  # the bins that pass are missing from the next message on
+        gap = hops[0].index - self._published_to
+        flags = self._always | self._take_flags(hops[0], gap)
+        self._bins_since_start += len(hops)
+        return Portion(hops, self._sound(hops), gap, flags)
+
+    def publish(self, portion: Portion, heard: Heard, computing_ns: int) -> None:
+        """Publish what the model made of a portion.
+
+        Parameters
+        ----------
+        portion : Portion
+        heard : dict of ndarray
+            What `Batch.hear` returned for it.
+        computing_ns : int
+            What computing it took, whatever else was computed with it.
+        """
+        began_ns = time.perf_counter_ns()
+        level_db_spl = self._meter.push(portion.sound_pa)
+        hops, hop_samples = portion.hops, self._batch.hop_samples
+        first, last = hops[0], hops[-1]
+        computing_ns += time.perf_counter_ns() - began_ns
+        load = computing_ns / (self._hop_ns * len(hops))
+        header: dict[str, Any] = {
+            "i0": first.index,
+            "s0": first.index * hop_samples,
+            "s1": (last.index + 1) * hop_samples,
+            "t_cap": last.t_cap_ns - self._clock.start_ns,
+            "t_raw": last.t_raw_ns - self._clock.start_ns,
+            "load": round(load, 5),
+            "gap": portion.gap,
+            "flags": int(portion.flags),
+            "t_proc": computing_ns,
+            "q": len(self._queue),
+        }
+        self._outlet.rows("rates", {**header, "unit": UNITS["rates"]}, heard["rates_hz"])
+        for kind in self._parameters.topics:
+            if kind == "spikes":  # never left out: a client counts on them as on the rates
+                spikes = self._spiking.draw(heard["rates_hz"], first.index)
+                self._outlet.rows(kind, {**header, **self._spiking.header}, spikes)
+            elif self._ladder.sheds or (kind == "onoff" and not self._has_onoff):
+                continue
             else:
-                item()
+                rows = level_db_spl[:, None] if kind == "level" else heard[kind]
+                self._outlet.rows(kind, {**header, "unit": UNITS[kind]}, rows)
+        self._published_to = last.index + 1
+        self._bins += len(hops)
+        now_ns = time.monotonic_ns()
+        for hop in hops:
+            self._loads.add(load)
+            self._latencies_ms.add((now_ns - hop.t_cap_ns) / 1e6)
 
     def finish(self, bins: int) -> None:
-        """Publish the end of the run, after the last hop.
+        """Publish the end of the stream, after its last hop.
 
         Parameters
         ----------
@@ -89,6 +191,8 @@ class Inference:
         if gap:
             self._tell_gap(gap, bins)
         self._publish_end(bins, gap)
+
+    # --- commands ---------------------------------------------------------------------------------------------------
 
     def listen(self, from_ns: int | None) -> None:
         """Begin with the first hop that ends after `from_ns` on the monotonic clock, or with the next one."""
@@ -102,13 +206,12 @@ class Inference:
     def reset_by_client(self) -> dict[str, Any]:
         """Forget the sound so far, between two hops."""
         self._start_afresh()
-        told = {"bin": self.next_bin, "s": self.next_bin * self._pipeline.hop_samples}
+        told = {"bin": self.next_bin, "s": self.next_bin * self._batch.hop_samples}
         self._outlet.event("reset", **told)
         return told
 
-    def change(self, change: Change) -> dict[str, Any]:
-        """Change a live parameter, between two hops."""
-        self._parameters.apply(change)
+    def changed(self, change: Change) -> dict[str, Any]:
+        """Tell that a live parameter was changed, between two hops."""
         self._next_flags |= Flags.PARAMETER_CHANGED
         told = {"parameter": change.name, "value": change.value, "bin": self.next_bin}
         self._outlet.event("parameter", **told)
@@ -125,40 +228,51 @@ class Inference:
             "load_p99": round(load_p99, 5),
             "latency_p50_ms": round(latency_p50, 4),
             "latency_p99_ms": round(latency_p99, 4),
-            "overloaded": self._overloaded,
+            "overloaded": self._ladder.level > 0,
+            "overload": LEVELS[self._ladder.level],
+            "overload_steps": self._ladder.steps_up,
+            "queue": len(self._queue),
+            "dropped_hops": self._queue.dropped_hops,
         }
 
-    def _hear(self, hop: Hop) -> None:
-        self.next_bin = hop.index + 1
-        if self._deaf or (self._listening_from_ns is not None and hop.t_cap_ns <= self._listening_from_ns):
-            return  # the bins that pass are missing from the next message on
-        gap = hop.index - self._published_to
-        flags = self._always | self._take_flags(hop, gap)
-        began_ns = time.perf_counter_ns()
-        samples = hop.samples_pa
-        if self._parameters.gain_db:
-            samples = samples * np.float32(10 ** (self._parameters.gain_db / 20))
-        heard = self._pipeline.hear(samples)
-        level_db_spl = self._meter.push(samples[None])
-        t_proc_ns = time.perf_counter_ns() - began_ns
-        waiting = len(self._handover)
-        # Over at half the limit only, so that a queue about as long as the limit is one overload, not many.
-        limit = self._config.overload_hops
-        if waiting <= limit // 2 if self._overloaded else waiting >= limit:
-            self._overloaded = not self._overloaded
-            self._outlet.event("overload", on=self._overloaded, queue=waiting, bin=heard.index)
-        if self._overloaded:
-            flags |= Flags.OVERLOADED
-        self._publish(hop, heard, level_db_spl, {"gap": gap, "flags": int(flags), "t_proc": t_proc_ns, "q": waiting})
-        self._loads.add(t_proc_ns / self._hop_ns)
-        self._latencies_ms.add((time.monotonic_ns() - hop.t_cap_ns) / 1e6)
+    # --- parts ------------------------------------------------------------------------------------------------------
+
+    def _follow_overload(self, waiting: int) -> None:
+        dropped = self._queue.dropped_hops - self._dropped_told
+        for step in self._ladder.follow(waiting, heard=self._heard_since, dropped=dropped > 0):
+            self._outlet.event(
+                "overload",
+                on=step.level > 0,
+                level=step.level,
+                previous=step.previous,
+                does=LEVELS[step.level],
+                exact="G1" if step.level >= CHUNKS else "G0",
+                queue=waiting,
+                bin=self.next_bin,
+                dropped=dropped if step.level == DROP else 0,
+                steps_up=self._ladder.steps_up,
+                steps_down=self._ladder.steps_down,
+            )
+        self._dropped_told += dropped
+        self._heard_since = 0
+
+    def _listened_to(self, hops: list[Hop]) -> list[Hop]:
+        if self._deaf:
+            return []
+        if self._listening_from_ns is None:
+            return hops
+        return [hop for hop in hops if hop.t_cap_ns > self._listening_from_ns]
+
+    def _sound(self, hops: list[Hop]) -> np.ndarray:
+        sound = hops[0].samples_pa[None] if len(hops) == 1 else np.stack([hop.samples_pa for hop in hops])
+        gain_db = self._gain_db + self._parameters.gain_db
+        return sound * np.float32(10 ** (gain_db / 20)) if gain_db else sound
 
     def _take_flags(self, hop: Hop, gap: int) -> Flags:
         """Return what is to be told of a hop, and bring the state in line with it."""
         flags, self._next_flags = self._next_flags, Flags(0)
         if gap:
             self._tell_gap(gap, hop.index)
-            self._pipeline.skip(hop.index - self._pipeline.next_bin)
             flags |= Flags.DISCONTINUITY
             if self._config.reset_after_gap:
                 self._start_afresh()
@@ -167,34 +281,16 @@ class Inference:
             flags |= Flags.DISCONTINUITY
         if hop.concealed:
             flags |= Flags.CONCEALED
+        if self._ladder.level:
+            flags |= Flags.OVERLOADED
         if self._bins_since_start < self._warming_bins:
             flags |= Flags.WARMING_UP
-        self._bins_since_start += 1
         return flags
 
     def _start_afresh(self) -> None:
-        self._pipeline.reset()
+        self._batch.reset(self.lane)
         self._bins_since_start = 0
         self._next_flags |= Flags.DISCONTINUITY
-
-    def _publish(self, hop: Hop, heard: Bin, level_db_spl: np.ndarray, told: dict[str, int]) -> None:
-        hop_samples = self._pipeline.hop_samples
-        header: dict[str, Any] = {
-            "i0": heard.index,
-            "s0": heard.index * hop_samples,
-            "s1": (heard.index + 1) * hop_samples,
-            "t_cap": hop.t_cap_ns - self._clock.start_ns,
-            "t_raw": hop.t_raw_ns - self._clock.start_ns,
-            "load": round(told["t_proc"] / self._hop_ns, 5),
-            **told,
-        }
-        self._outlet.rows("rates", {**header, "unit": UNITS["rates"]}, heard.rates_hz[None])
-        rows = {"spectrogram": heard.spectrogram, "onoff": heard.onoff, "level": level_db_spl}
-        for kind in self._parameters.topics:
-            if kind != "onoff" or self._has_onoff:
-                self._outlet.rows(kind, {**header, "unit": UNITS[kind]}, rows[kind][None])
-        self._published_to = heard.index + 1
-        self._bins += 1
 
     def _tell_gap(self, bins: int, before: int) -> None:
         self._bins_missing += bins
@@ -203,7 +299,7 @@ class Inference:
     def _publish_end(self, bins: int, gap: int) -> None:
         """Publish a message of no bins that says the run is over: the end is known only after the last hop."""
         now_ns = self._clock.now_ns()
-        end = bins * self._pipeline.hop_samples
+        end = bins * self._batch.hop_samples
         header: dict[str, Any] = {
             "i0": bins,
             "s0": end,
@@ -213,4 +309,4 @@ class Inference:
             "t_proc": 0,
         }
         header |= {"gap": gap, "flags": int(self._always | Flags.LAST), "load": 0.0, "q": 0, "unit": UNITS["rates"]}
-        self._outlet.rows("rates", header, np.empty((0, self._pipeline.loaded.model.out_neurons), dtype=np.float32))
+        self._outlet.rows("rates", header, np.empty((0, self._batch.loaded.model.out_neurons), dtype=np.float32))

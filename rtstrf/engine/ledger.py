@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -40,6 +40,10 @@ class Hop:
     t_raw_ns: int
     loss_begins: bool = False
     concealed: bool = False
+
+    def continues(self, before: Hop) -> bool:
+        """Whether both can be told in one message: nothing is missing between them, and the same holds of both."""
+        return self.index == before.index + 1 and self.concealed == before.concealed and not self.loss_begins
 
 
 class Ledger:
@@ -108,6 +112,15 @@ class Ledger:
             hops += self._place(self._framer.push(part), block.t_ns)
         return hops
 
+    def resume(self, block: Block) -> Block:
+        """Return the first block after the source was away, with what was not heard counted by the monotonic clock."""
+        lost = max(0, round(self._samples_due(block.t_ns)) - self.position - len(block.samples))
+        return replace(block, lost_samples=max(block.lost_samples, lost))
+
+    def unheard(self, now_ns: int) -> int:
+        """Return how many samples have passed on the monotonic clock since the last one booked."""
+        return max(0, round(self._samples_due(now_ns)) - self.position)
+
     def finish(self, t_ns: int) -> list[Hop]:
         """End the sound and return the hops that only waited for a filter's look-ahead."""
         return self._place(self._framer.flush(), t_ns)
@@ -117,6 +130,9 @@ class Ledger:
         if self.clock is None or not self.position:
             return self.position
         return max(0, round(self.clock.samples_at(t_ns)))
+
+    def _samples_due(self, t_ns: int) -> float:
+        return self.clock.samples_at(t_ns) if self.clock is not None and self.position else 0
 
     def _filled(self, block: Block) -> Iterator[np.ndarray]:
         """Yield zeros for what was lost, a second at a time so that an hour's loss takes no hour's memory."""

@@ -57,6 +57,7 @@ class MicrophoneSource(Source):
 
     live = True
     can_wait = False
+    comes_back = True
 
     def __init__(
         self,

@@ -54,6 +54,7 @@ class Paced(Source):
         self.speed = None if speed is None or math.isinf(speed) else float(speed)
         self.live = self.speed is not None
         self.can_wait = not self.live  # with a pace it stands for a device
+        self.comes_back = source.comes_back
         self.info = source.info
         self._samples_per_s = Fraction(self.info.rate_hz) * Fraction(self.speed or 1)
         self._stop = threading.Event() if stop is None else stop

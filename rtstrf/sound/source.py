@@ -28,11 +28,14 @@ class Block:
         Monotonic clock (``time.monotonic_ns``) when the last sample was captured.
     lost_samples : int
         Samples of the source's clock that were lost just before the first of this block.
+    stream : str or None
+        The stream it belongs to, told to sinks where an engine hosts several; a source does not set it.
     """
 
     samples: np.ndarray
     t_ns: int
     lost_samples: int = 0
+    stream: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +82,8 @@ class Source(ABC):
     info : SourceInfo
     live : bool
         True where a device's clock sets the pace; such a source cannot be hurried or paused.
+    comes_back : bool
+        Whether it can be opened again after it was lost, as a device that is unplugged and plugged in again.
     can_wait : bool
         False where sound is lost if nobody reads it in time, as from a device; a file and a pipe can be held back.
     non_finite_samples : int
@@ -90,6 +95,7 @@ class Source(ABC):
     info: SourceInfo
     live: bool = False
     can_wait: bool = True
+    comes_back: bool = False
     xruns: int = 0
     non_finite_samples: int = 0
 

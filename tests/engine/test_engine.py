@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 import time
 from pathlib import Path
 
@@ -92,7 +93,7 @@ def test_the_greeting_holds_what_a_client_needs() -> None:
         hello = client.hello
     assert hello is not None
     assert hello["model"] == MODEL
-    assert hello["weights_sha256"] == engine.pipeline.loaded.weights_sha256
+    assert hello["weights_sha256"] == engine.loaded.weights_sha256
     assert (hello["sample_rate_hz"], hello["hop_samples"], hello["bin_s"]) == (48000, 240, 0.005)
     assert len(hello["units"]) == 119
     assert {"id", "depth_um", "cc_norm"} <= set(hello["units"][0])
@@ -139,12 +140,15 @@ def test_a_long_loss_is_a_gap_after_which_the_model_starts_afresh() -> None:
 
 
 def test_a_device_faster_than_the_model_loses_hops_and_every_one_is_told() -> None:
-    script = [Block(noise(48000), 0)]  # a second at once into a queue of four hops
-    source = ScriptedSource(script)
+    heard = threading.Event()
+    sound = noise(48000)
+    source = ScriptedSource([Block(sound[:240], 0), heard, Block(sound[240:], 0)])  # at once into a queue of four hops
     with session("engine.queue_hops=4", source=source) as (engine, client):
         client.request("start")
         source.play()
-        messages = receive(client, is_over)
+        messages = receive(client, lambda messages: bool(of_kind(messages, "rates")))
+        heard.set()
+        messages += receive(client, is_over)
     status = engine.status()
     rates = of_kind(messages, "rates")
     assert status["dropped_hops"] > 0

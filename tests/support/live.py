@@ -27,9 +27,13 @@ def session(
 ) -> Iterator[tuple[Engine, Client]]:
     """Start an engine that waits for `start`, and a client that has had its greeting.
 
-    The fewer topics it hears, the longer it may stall before the server leaves messages out for it.
+    The fewer topics it hears, the longer it may stall before the server leaves messages out for it. Unless a key says
+    otherwise every hop is a step of its own, however late the machine of the test is: then what is heard is exact.
     """
-    config = load_config(LiveConfig, None, ["source.kind=silence", *keys, *FREE_PORTS, "engine.autostart=false"])
+    defaults = ("source.kind=silence",) if not any(key.startswith("streams=") for key in keys) else ()
+    config = load_config(
+        LiveConfig, None, [*defaults, "engine.overload.rungs=[]", *keys, *FREE_PORTS, "engine.autostart=false"]
+    )
     engine = Engine(config, source, sinks)
     engine.start()
     try:
@@ -78,12 +82,15 @@ def flags(message: Message) -> Flags:
 
 
 class ScriptedSource(Source):
-    """A device that delivers what the test wrote down, once it is told to play: blocks, losses and failures."""
+    """A device that delivers what the test wrote down, once it is told to play: blocks, losses and failures.
+
+    At an event in the script it is silent until the test sets it.
+    """
 
     live = True
     can_wait = False
 
-    def __init__(self, script: Sequence[Block | Exception], rate_hz: int = 48000) -> None:
+    def __init__(self, script: Sequence[Block | Exception | threading.Event], rate_hz: int = 48000) -> None:
         self.info = SourceInfo("microphone", "scripted", rate_hz)
         self.script = list(script)
         self.is_open = False
@@ -100,7 +107,12 @@ class ScriptedSource(Source):
             return Block(np.empty(0, dtype=np.float32), time.monotonic_ns())
         if not self.script:
             return None
-        item = self.script.pop(0)
+        item = self.script[0]
+        if isinstance(item, threading.Event) and not item.wait(timeout_s):
+            return Block(np.empty(0, dtype=np.float32), time.monotonic_ns())
+        self.script.pop(0)
+        if isinstance(item, threading.Event):
+            return Block(np.empty(0, dtype=np.float32), time.monotonic_ns())
         if isinstance(item, Exception):
             raise item
         return item
