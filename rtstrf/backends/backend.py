@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -43,6 +44,10 @@ class Backend(ABC):
         state : dict
             Of `rows` lanes.
         """
+
+    def one_hop(self, state: State) -> Callable[[Tensor], Any] | None:
+        """Return a shorter way to advance all lanes by one frame, for an input that fits as it is; None without one."""
+        return None
 
     def replaced(self, state: State, new: State) -> State:
         """Return the state after the runner has changed it by itself: a reset, a snapshot put back."""

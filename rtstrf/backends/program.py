@@ -65,6 +65,8 @@ def arranged(flat: Sequence[Tensor], like: Any) -> Any:
     """Return leaves in the arrangement of a tensor or a nested dict."""
     if isinstance(like, Tensor):
         return flat[0]
+    if all(isinstance(leaf, Tensor) for leaf in like.values()):  # as most are
+        return dict(zip(like, flat, strict=True))
     return from_leaves(zip((path for path, _ in leaves(like)), flat, strict=True), like)
 
 

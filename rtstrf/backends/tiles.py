@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -48,8 +48,6 @@ class Tiles(Backend):
         if x.shape[-1] != self._module.samples_per_frame:
             return self._step_whole(x, state, mask)
         tiles = self._tiles_of(state)
-        if mask is None and self.rows == self._lanes == self._bucket:  # one stream, the way of a live session
-            return self._output(self._run(x.contiguous(), tiles[0])), state
         wide = widened(x, self.rows).contiguous()
         idle = torch.zeros(self.rows, dtype=torch.bool) if mask is None else ~widened(mask, self.rows)
         pieces = zip(wide.split(self._bucket), tiles, idle.split(self._bucket), strict=True)
@@ -57,6 +55,13 @@ class Tiles(Backend):
         flat = parts[0] if len(parts) == 1 else [torch.cat(leaf) for leaf in zip(*parts, strict=True)]
         y = narrowed(self._output(flat), self._lanes)
         return (y if mask is None else nan_where_idle(y, mask)), state
+
+    def one_hop(self, state: State) -> Callable[[Tensor], Any] | None:
+        if not self._lanes == self.rows == self._bucket:
+            return None
+        (tile,) = self._tiles_of(state)
+        run, output = self._run, self._output
+        return lambda x: output(run(x, tile))
 
     def replaced(self, state: State, new: State) -> State:
         return written_over(state, new)

@@ -56,7 +56,8 @@ def run(args: argparse.Namespace) -> int:
 def examine() -> list[Finding]:
     """Look at everything; what is missing is no error, since much can be done without it."""
     looks: list[Callable[[], Finding]] = [
-        _python, _core, _sound_files, _microphone, _wire, _window, _screen, _report, _hub, _gpu, _ports, _model,
+        _python, _core, _backend, _sound_files, _microphone, _wire, _window, _screen, _report, _hub, _gpu, _ports,
+        _model,
     ]  # fmt: skip
     return [look() for look in looks]
 
@@ -69,7 +70,28 @@ def _python() -> Finding:
 def _core() -> Finding:
     import torch
 
-    return Finding("models", True, f"torch {torch.__version__}, backend eager, {torch.get_num_threads()} threads")
+    return Finding("models", True, f"torch {torch.__version__}, {torch.get_num_threads()} threads")
+
+
+def _backend() -> Finding:
+    """Say how the model of a session without options would be run, and what would be faster."""
+    import torch
+
+    from rtstrf.backends.compiled import compiler
+    from rtstrf.checkpoints.load import load_model
+    from rtstrf.config.live import LiveConfig
+    from rtstrf.pipeline import Pipeline
+
+    if torch.cuda.is_available():
+        return Finding("backend", True, "cuda-graph with device cuda; on the CPU eager, or compiled by rtstrf compile")
+    model = str(LiveConfig.model_fields["model"].default)
+    backend = Pipeline(load_model(model), show_onoff=True, backend="auto").runner.backend
+    if backend == "compiled":
+        return Finding("backend", True, f"compiled: the step of {model} is native code")
+    found, remedy = f"eager: {model} is not compiled for this processor", f"rtstrf compile {model}"
+    if compiler() is None:
+        remedy = f"install a C++ compiler (Debian: sudo apt install g++), then {remedy}"
+    return Finding("backend", False, found, f"not needed, but a hop then costs a quarter: {remedy}")
 
 
 def _sound_files() -> Finding:
