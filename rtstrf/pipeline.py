@@ -156,7 +156,7 @@ class Pipeline:
         Rate of the sound; another than the model's is resampled on the way (needs nothing but numpy).
     show_onoff : bool
         As for `SoundToRates`.
-    device, dtype
+    device, dtype, backend, told
         As for `StepRunner`.
 
     Notes
@@ -180,12 +180,14 @@ class Pipeline:
         show_onoff: bool = False,
         device: str = "cpu",
         dtype: torch.dtype = torch.float32,
+        backend: str = "eager",
+        told: Callable[[str], None] | None = None,
     ) -> None:
         self.loaded = loaded
         self.rate_hz = loaded.sidecar.sample_rate_hz
         self.hop_samples = loaded.sidecar.hop_samples
         self.module = SoundToRates(loaded.model, loaded.sidecar.hz_per_response, show_onoff=show_onoff)
-        self.runner = StepRunner(self.module, device=device, dtype=dtype)
+        self.runner = StepRunner(self.module, device=device, dtype=dtype, backend=backend, told=told)
         self.framer = make_framer(source_rate_hz or self.rate_hz, self.rate_hz, self.hop_samples)
         self.next_bin = 0
 
