@@ -9,7 +9,7 @@ import torch
 
 from rtstrf.checkpoints.load import LoadedModel
 from rtstrf.errors import ConfigError
-from rtstrf.pipeline import SoundToRates
+from rtstrf.pipeline import SoundToRates, on_host
 from rtstrf.runner import StepRunner
 
 Heard = dict[str, np.ndarray]
@@ -25,7 +25,8 @@ class Batch:
         Streams that can be heard at the same time.
     show_onoff : bool
         As for `rtstrf.pipeline.SoundToRates`.
-    device : str
+    device, backend, threads
+        As for `rtstrf.runner.StepRunner`.
 
     Notes
     -----
@@ -42,12 +43,21 @@ class Batch:
     ((3, 119), (3, 34))
     """
 
-    def __init__(self, loaded: LoadedModel, lanes: int = 1, *, show_onoff: bool = False, device: str = "cpu") -> None:
+    def __init__(
+        self,
+        loaded: LoadedModel,
+        lanes: int = 1,
+        *,
+        show_onoff: bool = False,
+        device: str = "cpu",
+        backend: str = "eager",
+        threads: int = 1,
+    ) -> None:
         self.loaded = loaded
         self.rate_hz = loaded.sidecar.sample_rate_hz
         self.hop_samples = loaded.sidecar.hop_samples
         self.module = SoundToRates(loaded.model, loaded.sidecar.hz_per_response, show_onoff=show_onoff)
-        self.runner = StepRunner(self.module, lanes, device=device)
+        self.runner = StepRunner(self.module, lanes, device=device, backend=backend, threads=threads)
         self.lanes = lanes
         self._free = list(range(lanes))
 
@@ -113,6 +123,6 @@ class Batch:
                 active = torch.zeros(self.lanes, dtype=torch.bool)
                 active[list(lanes)] = True
             out = self.runner.step(torch.from_numpy(wide), active)
-        host = {name: value.float().cpu().numpy() for name, value in out.items()}
+        host = {name: on_host(value) for name, value in out.items()}
         # (width, k) -> (k, width)
         return [{name: np.ascontiguousarray(value[lane].T) for name, value in host.items()} for lane in lanes]

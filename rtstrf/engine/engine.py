@@ -82,6 +82,8 @@ class Engine:
             len(sections) + config.engine.spare_lanes,
             show_onoff="onoff" in config.wire.topics,
             device=config.device,
+            backend=config.backend,
+            threads=config.engine.threads,
         )
         self.handover = Handover()
         self.parameters = Parameters(config)

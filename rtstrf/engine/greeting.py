@@ -50,7 +50,7 @@ def greeting(
             if config.device != "cpu"
             else platform.processor() or platform.machine(),
             "torch": torch.__version__,
-            "backend": "eager",
+            "backend": batch.runner.backend,
         },
         "citation": list(sidecar.citation),
     }
