@@ -68,7 +68,8 @@ def product_floor(bytes_of_weights: int, lanes: int, device: str) -> dict[str, f
     Returns
     -------
     floor : dict
-        ``floor_us``, the weights' product alone; ``floor_gb_per_s``, the rate at which it read them; on an accelerator
+        ``floor_us``, the weights' product alone; ``floor_gflop_per_s`` and ``floor_gb_per_s``, the rates at which it
+        computed, and read the weights (what bounds one lane, and does not bound many); on an accelerator
         ``floor_launch_us`` also, an empty kernel between a pinned copy in and one out, which `floor_us` includes.
     """
     columns = max(1, min(128, bytes_of_weights // 4))
@@ -85,7 +86,9 @@ def product_floor(bytes_of_weights: int, lanes: int, device: str) -> dict[str, f
             launch_us = _launch_us(device, lanes)
             floor_us = launch_us + _best_us_on_device(product, device)
             launch = {"floor_launch_us": round(launch_us, 2)}
-    return {"floor_us": round(floor_us, 2), "floor_gb_per_s": round(rows * columns * 4 / floor_us / 1e3, 1), **launch}
+    operations = 2 * rows * columns * lanes
+    told = {"floor_us": round(floor_us, 2), "floor_gflop_per_s": round(operations / floor_us / 1e3, 1)}
+    return {**told, "floor_gb_per_s": round(rows * columns * 4 / floor_us / 1e3, 1), **launch}
 
 
 def _vector_product(weights: torch.Tensor, x: torch.Tensor, y: torch.Tensor) -> Any:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 # Figures of two machines in one file would be compared as if they were of one.
 SAME_MACHINE = ("cpu_model", "architecture", "cores_usable", "device_name")
 
+VALUE_WIDTH, MIN_WIDTH = 26, 80  # the longest name of a model fits into a column
+
 
 def merge(path: Path, bench: str, result: dict[str, Any]) -> None:
     """Put the result of a subcommand into the file of a machine, in place of an earlier one, whole or not at all.
@@ -54,22 +56,27 @@ def merge(path: Path, bench: str, result: dict[str, Any]) -> None:
 
 
 def print_rows(console: Console, rows: Sequence[dict[str, Any]]) -> None:
-    """Print all that the rows hold: a column for each row, a line for each figure."""
+    """Print all that the rows hold: a column for each row, a line for each figure; what all share comes last, once."""
     from rich.table import Table
     from rich.text import Text
 
     names = list(dict.fromkeys(key for row in rows for key in row))
     same = [key for key in names if len(rows) > 1 and len({json.dumps(row.get(key)) for row in rows}) == 1]
-    table = Table.grid(padding=(0, 2))
-    table.add_column(style="dim", no_wrap=True)
-    for _ in rows:
-        table.add_column(justify="right", overflow="fold")
-    for key in names:
-        if key not in same:
-            table.add_row(key, *(Text(figure(row.get(key))) for row in rows))
-    console.print(table)
+    width = max(len(key) for key in names) + 2
+    at_once = max(1, (max(console.width, MIN_WIDTH) - width) // (VALUE_WIDTH + 2))
+    for begin in range(0, len(rows), at_once):
+        some = rows[begin : begin + at_once]
+        table = Table.grid(padding=(0, 2))
+        table.add_column(style="dim", no_wrap=True)
+        for _ in some:
+            table.add_column(justify="right", width=VALUE_WIDTH, overflow="fold")
+        for key in names:
+            if key not in same and any(row.get(key) is not None for row in some):
+                table.add_row(key, *(Text(figure(row.get(key))) for row in some))
+        console.print(table)
+        console.print()
     for key in same:
-        console.print(Text.assemble((key, "dim"), f"  {figure(rows[0].get(key))}"), soft_wrap=True)
+        console.print(Text.assemble((f"{key:{width}}", "dim"), figure(rows[0].get(key))), soft_wrap=True)
 
 
 def figure(value: Any) -> str:

@@ -3,7 +3,8 @@
 Columns of a row, all times in microseconds:
 
 p50_us ... max_us            back to back: from a hop of sound in memory to its rates in memory
-max_error                    largest error of a rate against eager float64, relative to the peak, on the same sound
+max_error, max_error_eager   largest error of a rate on the same sound, relative to the peak, against float64 and
+                             against the eager float32 step: see `error.py`
 hops                         steps timed back to back; fewer than a million are too few for p99.9 to last
 open_loop_*                  hops that come every `open_loop_period_us` on an absolute schedule, faster than real time:
                              from the moment a hop was due to its rates, waiting behind a slow one included
@@ -23,7 +24,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rtstrf.bench.conditions import Conditions
-from rtstrf.bench.error import max_error
+from rtstrf.bench.error import step_errors
 from rtstrf.bench.floors import jitter_floor, product_floor, weight_bytes
 from rtstrf.bench.host import HostStep
 from rtstrf.bench.loops import back_to_back, open_loop
@@ -81,7 +82,7 @@ def measured_row(
     with telling.work(f"{name}, {backend}: preparing"):
         host = HostStep(loaded, lanes, device=conditions.device, backend=backend)
         sound_pa = scene_hops(loaded, effort.error_hops)
-        error = max_error(host, loaded, sound_pa)
+        errors = step_errors(host, loaded, sound_pa)
         inputs = host.inputs(sound_pa)
         typical_ns = spread_us(back_to_back(host.step, inputs, CALIBRATION_HOPS))["p50_us"] * 1e3
     bin_ns = round(1e6 * loaded.sidecar.bin_ms)
@@ -106,7 +107,7 @@ def measured_row(
         "threads": conditions.threads,
         "bin_ms": loaded.sidecar.bin_ms,
         **times,
-        "max_error": error,
+        **errors,
         "missed_deadlines": fast.late(bin_ns),
         "hops": hops,
         "open_loop_hops": open_hops,

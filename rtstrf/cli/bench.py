@@ -19,6 +19,9 @@ EXAMPLE = """\
   rtstrf bench step --quick
   rtstrf bench step --model my-model --out benchmarks/results/my-machine.json"""
 
+BACKENDS = ("auto", "eager")
+STREAMS_MODEL = "mel-adaptrans-statenet-gru"
+
 
 @dataclass(frozen=True, slots=True)
 class Measure:
@@ -133,6 +136,30 @@ def measures() -> dict[str, Measure]:
             add_step,
             step_rows,
         ),
+        "streams": Measure(
+            "How many streams one batch runs in real time, each with its rates before its next hop.",
+            "  rtstrf bench streams --quick\n  rtstrf bench streams --model mel-adaptrans-dnet --json",
+            add_streams,
+            streams_rows,
+        ),
+        "replay": Measure(
+            "How fast a recording is answered: in chunks of a second, and hop by hop from file to file.",
+            "  rtstrf bench replay --quick\n  rtstrf bench replay --model statenet-gru-ns1 --json",
+            add_replay,
+            replay_rows,
+        ),
+        "wire": Measure(
+            "How long rates take to other processes over loopback, and how soon a late one is greeted.",
+            "  rtstrf bench wire --quick\n  rtstrf bench wire --units 119 --clients 1",
+            add_wire,
+            wire_rows,
+        ),
+        "peers": Measure(
+            "deepSTRF 0.1.0 beside rtstrf on the same weights: its sliding window and its forward pass.",
+            "  rtstrf bench peers --quick\n  rtstrf bench peers --model mel-adaptrans-statenet-gru --json",
+            add_peers,
+            peers_rows,
+        ),
     }
 
 
@@ -148,9 +175,13 @@ def add_backends(parser: argparse.ArgumentParser) -> None:
         "--backend",
         action="append",
         dest="backends",
-        choices=("auto", "eager"),
+        choices=BACKENDS,
         help="what runs the step; may be repeated (default: auto)",
     )
+
+
+def add_backend(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--backend", choices=BACKENDS, default="auto", help="what runs the step (default: %(default)s)")
 
 
 def step_rows(args: argparse.Namespace, conditions: Conditions, telling: Telling) -> list[dict[str, Any]]:
@@ -158,3 +189,52 @@ def step_rows(args: argparse.Namespace, conditions: Conditions, telling: Telling
     from rtstrf.bench.step import step_rows as rows
 
     return rows(args.models or default_names(), args.backends or ["auto"], args.lanes, conditions, telling)
+
+
+def add_streams(parser: argparse.ArgumentParser) -> None:
+    add_models(parser, STREAMS_MODEL)
+    add_backends(parser)
+    add_conditions(parser)
+
+
+def streams_rows(args: argparse.Namespace, conditions: Conditions, telling: Telling) -> list[dict[str, Any]]:
+    from rtstrf.bench.streams import streams_rows as rows
+
+    return rows(args.models or [STREAMS_MODEL], args.backends or ["auto"], conditions, telling)
+
+
+def add_replay(parser: argparse.ArgumentParser) -> None:
+    add_models(parser, "the reference systems and the bundled models")
+    add_backend(parser)
+    add_conditions(parser)
+
+
+def replay_rows(args: argparse.Namespace, conditions: Conditions, telling: Telling) -> list[dict[str, Any]]:
+    from rtstrf.bench.models import default_names
+    from rtstrf.bench.replay import replay_rows as rows
+
+    return rows(args.models or default_names(), args.backend, conditions, telling)
+
+
+def add_wire(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--units", type=at_least_1, help="rates of a bin (default: 1024)")
+    parser.add_argument("--clients", type=at_least_1, help="processes that receive (default: 8)")
+
+
+def wire_rows(args: argparse.Namespace, conditions: Conditions, telling: Telling) -> list[dict[str, Any]]:
+    from rtstrf.bench.wire import wire_rows as rows
+
+    return rows(conditions, telling, args.units, args.clients)
+
+
+def add_peers(parser: argparse.ArgumentParser) -> None:
+    add_models(parser, "the reference systems")
+    add_backend(parser)
+    add_conditions(parser)
+
+
+def peers_rows(args: argparse.Namespace, conditions: Conditions, telling: Telling) -> list[dict[str, Any]]:
+    from rtstrf.bench.models import REFERENCES
+    from rtstrf.bench.peers import peers_rows as rows
+
+    return rows(args.models or list(REFERENCES), args.backend, conditions, telling)

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from rtstrf.bench.conditions import Conditions
-from rtstrf.bench.error import max_error
+from rtstrf.bench.error import WholeReference, step_errors
 from rtstrf.bench.floors import jitter_floor, product_floor, weight_bytes
 from rtstrf.bench.host import HostStep
 from rtstrf.bench.models import REFERENCES, default_names, measured_model, scene_hops
@@ -82,9 +82,11 @@ def test_the_algorithmic_delay_is_that_of_the_model_and_no_measurement(loaded: L
 def test_the_error_is_that_of_the_rates_whatever_was_heard_before(loaded: LoadedModel) -> None:
     sound = scene_hops(loaded, 40)
     host = HostStep(loaded)
-    clean = max_error(host, loaded, sound)
+    clean = step_errors(host, loaded, sound)
     host.step(np.full(80, 0.5, dtype=np.float32))
-    assert max_error(host, loaded, sound) == clean
+    assert step_errors(host, loaded, sound) == clean
+    assert clean["max_error_eager"] == 0  # it is the eager step itself
+    assert 0 < clean["max_error"] < 1e-5
 
 
 def test_an_error_in_one_rate_is_found(loaded: LoadedModel) -> None:
@@ -92,7 +94,20 @@ def test_an_error_in_one_rate_is_found(loaded: LoadedModel) -> None:
     right = host.step
     peak = max(float(np.abs(right(hop)).max()) for hop in scene_hops(loaded, 40))
     host.step = lambda hop: right(hop) + np.float32([0, 0, 0.01 * peak, 0])
-    assert max_error(host, loaded, scene_hops(loaded, 40)) == pytest.approx(0.01, rel=1e-3)
+    assert step_errors(host, loaded, scene_hops(loaded, 40)) == {
+        "max_error": pytest.approx(0.01, rel=1e-3),
+        "max_error_eager": pytest.approx(0.01, rel=1e-3),
+    }
+
+
+def test_an_error_in_a_whole_sound_is_relative_to_the_peak_of_all_of_it(loaded: LoadedModel) -> None:
+    truth = WholeReference(loaded, torch.from_numpy(scene_hops(loaded, 40)).reshape(1, 1, -1))
+    wrong = truth.single_hz.copy()
+    wrong[2, 30] += 0.02 * truth.peak_hz
+    assert truth.errors(wrong)["max_error_eager"] == pytest.approx(0.02, rel=1e-3)
+    quiet = np.array([0, 1, 30])
+    assert truth.at(quiet).errors(wrong[:, quiet])["max_error_eager"] == pytest.approx(0.02, rel=1e-3)
+    assert truth.at(quiet[:2]).errors(wrong[:, :2])["max_error_eager"] == 0
 
 
 def test_one_lane_is_heard_exactly_as_the_engine_hears_it(loaded: LoadedModel) -> None:
