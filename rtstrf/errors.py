@@ -6,6 +6,7 @@
     │   ├── SoundError            a sound file, device or sample that cannot be used
     │   ├── CheckpointError       a model that is missing, incomplete or contradicts itself
     │   ├── DataError             recordings to fit that are missing or incomplete
+    │   ├── RecordError           a record of a session that cannot be written or read
     │   ├── WireError             a port in use, a refused bind, a server that does not answer
     │   └── MissingExtraError     an optional library that is not installed
     └── StreamError               a caller broke the streaming contract (a bug in the calling program)
@@ -57,6 +58,10 @@ class CheckpointError(UserError):
 
 class DataError(UserError):
     """Recordings to fit that are missing or incomplete."""
+
+
+class RecordError(UserError):
+    """A record of a session that cannot be written, read or run again."""
 
 
 class WireError(UserError):

@@ -1,4 +1,7 @@
-"""`rtstrf replay`: sound files through the served path, to rates and to the latency to expect."""
+"""`rtstrf replay`: sound files through the served path, to rates and to the latency to expect.
+
+Recordings are run again as they were, and compared with what was recorded: `rtstrf.cli.rerun`.
+"""
 
 from __future__ import annotations
 
@@ -16,21 +19,27 @@ if TYPE_CHECKING:
 
     from rtstrf.replay.play import Replayed
 
-HELP = "Play sound files through a model hop by hop, and say what latency to expect."
+HELP = "Play sound files through a model hop by hop and say what latency to expect, or run a recording again."
 EXAMPLE = """  rtstrf replay call.wav --out rates.npz
   rtstrf replay call.wav --pace real --block 480 --report latency/
-  rtstrf replay a.wav b.flac --block random --out rates/"""
+  rtstrf replay a.wav b.flac --block random --out rates/
+  rtstrf replay booth/2026-11-25T10-31-02Z"""
 
+MODEL = "statenet-gru-ns1"
 PROGRESS_FROM_S = 1.0
 REFRESH_S = {"fast": 0.1, "real": 1.0}  # drawing takes a millisecond, which in real time must stay rare
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("sounds", nargs="+", metavar="SOUND", help="WAV, FLAC, OGG or MP3; each is a clip of its own")
+    parser.add_argument(
+        "sounds",
+        nargs="+",
+        metavar="SOUND",
+        help="WAV, FLAC, OGG or MP3, each a clip of its own; or the folder of a recording, or of several",
+    )
     parser.add_argument(
         "--model",
-        default="statenet-gru-ns1",
-        help="a bundled model or the folder of a checkpoint (default %(default)s)",
+        help=f"a bundled model or the folder of a checkpoint (default: {MODEL}; of a recording: its own)",
     )
     parser.add_argument(
         "--block", metavar="N", help="samples a driver delivers at a time, or: random (default: one bin)"
@@ -55,13 +64,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--refractory-ms", type=float, default=2.0, help="of the spikes, absolute (default %(default)s)"
     )
     parser.add_argument("--report", metavar="DIR", type=Path, help="write report.html and report.json there")
-    parser.add_argument("--device", default="cpu", help="where the model runs: cpu, cuda... (default %(default)s)")
+    parser.add_argument("--device", help="where the model runs: cpu, cuda... (default: cpu; a recording: as it was)")
     parser.add_argument(
         "--threads",
         type=int,
-        default=1,
-        help="threads of one step; one hop is too little to share (default %(default)s)",
+        help="threads of one step; one hop is too little to share (default: 1; a recording: as it was)",
     )
+    parser.add_argument(
+        "--backend", choices=("auto", "eager", "compiled", "cuda-graph"), default="auto",
+        help="how a hop is computed; auto takes what rtstrf compile has made (default %(default)s)",
+    )  # fmt: skip
     parser.add_argument("--channel", type=int, help="channel to hear, from 0 (default: the mean of all)")
     parser.add_argument(
         "--full-scale-db-spl",
@@ -72,6 +84,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from rtstrf.record.layout import is_recording
+
+    if args.threads is not None and args.threads < 1:
+        from rtstrf.errors import ConfigError
+
+        raise ConfigError(f"{args.threads} threads", remedy="give at least 1")
+    if any(is_recording(sound) for sound in args.sounds):
+        from rtstrf.cli import rerun
+
+        return rerun.run(args)
+    return run_sounds(args)
+
+
+def run_sounds(args: argparse.Namespace) -> int:
+    """Play sound files."""
     import torch
     from rich.console import Console
 
@@ -92,10 +119,8 @@ def run(args: argparse.Namespace) -> int:
     block = None if args.block is None else parse_block(args.block)
     if not math.isfinite(args.full_scale_db_spl):
         raise ConfigError(f"a full scale of {args.full_scale_db_spl} dB SPL", remedy="give a number, such as 94")
-    if args.threads < 1:
-        raise ConfigError(f"{args.threads} threads", remedy="give at least 1")
-    usable_device(args.device)
-    loaded = load_model(args.model)
+    device = usable_device(args.device or "cpu")
+    loaded = load_model(args.model or MODEL)
     sources = [
         FileSource(sound, channel=args.channel, full_scale_db_spl=args.full_scale_db_spl) for sound in args.sounds
     ]
@@ -108,7 +133,7 @@ def run(args: argparse.Namespace) -> int:
         spikes = SpikeGenerator(loaded.model.out_neurons, **clock, seed=args.spikes, refractory_ms=args.refractory_ms)
     if args.report is not None:
         require_matplotlib()
-    torch.set_num_threads(args.threads)
+    torch.set_num_threads(args.threads or 1)
     keep_rates = bool(outs) or args.report is not None
 
     with ExitStack() as stack:
@@ -125,7 +150,8 @@ def run(args: argparse.Namespace) -> int:
                     block=block,
                     pace=args.pace,
                     seed=args.seed,
-                    device=args.device,
+                    device=str(device),
+                    backend=args.backend,
                     keep_rates=keep_rates,
                     on_progress=advance,
                 )

@@ -39,6 +39,10 @@ class Commands:
             return {"state": "stopping"}
         if cmd == "get":
             return engine.parameters.get(args.get("name"))
+        if cmd == "record.start":
+            return _in_background(lambda: engine.recordings.start(args.get("name")))
+        if cmd == "record.stop":
+            return _in_background(engine.recordings.stop)
         streams = self._meant(args.get("stream"))
         if cmd == "mark":
             return _one_of([self._mark(stream, args) for stream in streams], streams)
@@ -111,6 +115,20 @@ class Commands:
             mark["t_client"] = args["t_client"]
         stream.outlet.event("mark", **mark)
         return mark
+
+
+def _in_background(action: Callable[[], Reply]) -> Future[Reply]:
+    """Carry out what waits for the disk, on a thread of its own."""
+    done: Future[Reply] = Future()
+
+    def carry_out() -> None:
+        try:
+            done.set_result(action())
+        except Exception as error:
+            done.set_exception(error)
+
+    threading.Thread(target=carry_out, name="rtstrf-record", daemon=True).start()
+    return done
 
 
 def _pause_to(state: str) -> Callable[[LiveStream], Reply]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +20,7 @@ from rtstrf.engine.outlet import Outlet
 from rtstrf.engine.overload import CHUNKS, DROP, LEVELS, Ladder
 from rtstrf.engine.parameters import Change, Parameters
 from rtstrf.engine.spiking import Spiking
+from rtstrf.record.recorder import ModelState
 from rtstrf.sound.level import LevelMeter
 from rtstrf.wire.message import Flags
 
@@ -66,7 +69,7 @@ class Inference:
 
     Notes
     -----
-    All methods but `listen` and `status` belong to the inference thread.
+    All methods but `listen`, `ask_state` and `status` belong to the inference thread.
     """
 
     def __init__(
@@ -110,6 +113,7 @@ class Inference:
         self._bins_since_start = 0
         self._bins = self._bins_missing = 0
         self._has_onoff = batch.module.has_onoff
+        self._states_asked: deque[tuple[int, Callable[[ModelState], None]]] = deque()
 
     # --- from hops to rows ------------------------------------------------------------------------------------------
 
@@ -127,6 +131,8 @@ class Inference:
         hops = self._listened_to(hops)
         if not hops:
             return None  # the bins that pass are missing from the next message on
+        if self._states_asked:
+            self._give_states(hops[0].index)
         gap = hops[0].index - self._published_to
         flags = self._always | self._take_flags(hops[0], gap)
         self._bins_since_start += len(hops)
@@ -217,6 +223,10 @@ class Inference:
         self._outlet.event("parameter", **told)
         return told
 
+    def ask_state(self, first_bin: int, give: Callable[[ModelState], None]) -> None:
+        """Have `give` called with the state before the first bin that is heard from that one on; from any thread."""
+        self._states_asked.append((first_bin, give))
+
     def status(self) -> dict[str, Any]:
         """Return what changes; read from other threads."""
         load_p50, load_p99 = self._loads.of(50, 99)
@@ -267,6 +277,17 @@ class Inference:
         sound = hops[0].samples_pa[None] if len(hops) == 1 else np.stack([hop.samples_pa for hop in hops])
         gain_db = self._gain_db + self._parameters.gain_db
         return sound * np.float32(10 ** (gain_db / 20)) if gain_db else sound
+
+    def _give_states(self, index: int) -> None:
+        """Give the state before a bin, on which its gap has not told yet, to those who asked for it."""
+        asked = [self._states_asked.popleft() for _ in range(len(self._states_asked))]
+        self._states_asked.extend(each for each in asked if each[0] > index)
+        given = [give for first_bin, give in asked if first_bin <= index]
+        if not given:
+            return
+        gain_db, snapshot = self._gain_db + self._parameters.gain_db, self._batch.runner.snapshot(self.lane)
+        for give in given:
+            give(ModelState(index, gain_db, self._gain_db, self.lane, self._batch.lanes, snapshot))
 
     def _take_flags(self, hop: Hop, gap: int) -> Flags:
         """Return what is to be told of a hop, and bring the state in line with it."""

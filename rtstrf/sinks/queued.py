@@ -12,6 +12,8 @@ import numpy as np
 from rtstrf.sinks.sink import Sink
 from rtstrf.sound.source import Block
 
+IDLE_S = 0.25  # of nothing, after which a sink is told so
+
 
 class Queued(Sink):
     """Call a sink on a thread of its own.
@@ -49,6 +51,7 @@ class Queued(Sink):
         self.name = sink.name
         self.immediate = True  # what the engine calls is an append
         self.lost = 0
+        self._lost_untold = 0
         self._sink = sink
         self._failed = failed
         self._capacity = capacity
@@ -74,6 +77,8 @@ class Queued(Sink):
 
     def close(self) -> None:
         with self._changed:
+            if self._lost_untold and not self._closing:
+                self._calls.append((self._sink.missed, (self._lost_untold,)))
             self._closing = True
             self._changed.notify_all()
         if self._thread is not None:
@@ -89,7 +94,11 @@ class Queued(Sink):
                 return
             if len(self._calls) >= self._capacity:
                 self.lost += 1
+                self._lost_untold += 1
                 return
+            if self._lost_untold:
+                self._calls.append((self._sink.missed, (self._lost_untold,)))
+                self._lost_untold = 0
             self._calls.append((method, arguments))
             self._changed.notify_all()
 
@@ -112,5 +121,6 @@ class Queued(Sink):
     def _take(self) -> tuple[Callable[..., None], tuple[Any, ...]] | None:
         with self._changed:
             while not self._calls and not self._closing:
-                self._changed.wait()
+                if not self._changed.wait(IDLE_S):
+                    return self._sink.idle, ()
             return self._calls.popleft() if self._calls else None

@@ -59,5 +59,11 @@ class Sink:
     def event(self, name: str, t_ns: int, details: dict[str, Any]) -> None:
         """Take an event: a mark, a change of state, a loss; `t_ns` since the run started."""
 
+    def missed(self, calls: int) -> None:
+        """Take notice that as many calls did not arrive, since this sink was slower than the stream."""
+
+    def idle(self) -> None:
+        """Take a moment in which nothing else comes; called every quarter of a second of it, and not where `immediate`."""
+
     def close(self) -> None:
         """End: complete what was begun. Called once, also after a failure."""
