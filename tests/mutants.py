@@ -178,6 +178,17 @@ class CounterOf32Bits(Healthy):
         return {**state, "t": state["t"].to(torch.int32)}
 
 
+class PhaseInModelsDtype(Healthy):
+    """Counts frames well, and takes the sine of a phase in float32, which no longer tells it from its neighbours."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pace = torch.nn.Buffer(torch.tensor(0.3))
+
+    def wave(self, t: Tensor) -> Tensor:
+        return torch.sin(self.pace * t.to(self.pace.dtype))
+
+
 # Each with the checks that find it: those, and no others.
 MUTANTS: dict[type[Healthy], set[str]] = {
     StateDropped: {"chunking", "snapshot", "lanes"},
@@ -194,4 +205,5 @@ MUTANTS: dict[type[Healthy], set[str]] = {
     CommonAverageInStep: {"batch"},
     FutureTimesZero: {"future"},
     CounterOf32Bits: {"state"},
+    PhaseInModelsDtype: {"age"},
 }

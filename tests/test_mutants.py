@@ -23,6 +23,7 @@ CHECKS: dict[str, Check] = {
     "lanes": lambda module, two, four, rng: measure.lanes_error(module, four, rng),
     "batch": lambda module, two, four, rng: measure.batch_error(module, four, rng),
     "future": lambda module, two, four, rng: measure.future_leak(module, two, rng),
+    "age": lambda module, two, four, rng: measure.age_error(module, two),
     "state": lambda module, two, four, rng: 0.0 if measure.state_is_stable(module, two) else math.inf,
 }
 

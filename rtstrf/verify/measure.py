@@ -7,6 +7,7 @@ is none, however quiet the population), and infinity where one side is NaN and t
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Iterator
 from typing import Any
@@ -16,9 +17,12 @@ import torch
 from torch import Tensor
 
 from rtstrf.runner import StepRunner
-from rtstrf.stream import StreamModule, clone, leaves, tree_map
+from rtstrf.stream import State, StreamModule, clone, leaves, tree_map
 
 PRIMES = (2, 3, 5, 7, 11, 13)
+
+# Frames of a long life: 28 hours at 1 ms, more than 2^24, the last whole number that float32 counts to one by one.
+LONG_LIFE_FRAMES = 100_000_000
 
 # What DESIGN promises: any chunking, and any company in the batch, within this of the peak, at least 1.
 BOUND = {torch.float32: 1e-5, torch.float64: 1e-10}
@@ -191,3 +195,56 @@ def state_is_stable(module: StreamModule, x: Tensor) -> bool:
         and (not b.numel() or b.untyped_storage().data_ptr() not in shared)
         for (path, a), (other, b) in pairs
     )
+
+
+def aged(state: State, frames: int = LONG_LIFE_FRAMES) -> State:
+    """Return a state as if the stream had been running for `frames` frames more, its recent past the same.
+
+    Every count of frames goes up by at least so many, and by a multiple of the lengths (axis 1) of the leaves beside
+    it, so that what lies in a ring at its frame's number modulo the length lies right.
+
+    Parameters
+    ----------
+    state : dict
+        Counts are int64, one for each stream.
+    frames : int
+
+    Examples
+    --------
+    >>> aged({"ring": torch.zeros(1, 7, 2), "frames": torch.tensor([9])}, 100)["frames"]
+    tensor([114])
+    """
+    beside = [
+        leaf.shape[1] for leaf in state.values() if not isinstance(leaf, dict) and leaf.ndim > 1 and leaf.shape[1]
+    ]
+    period = math.lcm(*beside)
+    more = -(-frames // period) * period
+
+    def older(leaf: Any) -> Any:
+        if isinstance(leaf, dict):
+            return aged(leaf, frames)
+        return leaf + more if leaf.dtype == torch.int64 else leaf.clone()
+
+    return {name: older(leaf) for name, leaf in state.items()}
+
+
+def age_error(module: StreamModule, x: Tensor) -> float:
+    """Return how much farther from float64 a float32 stage is after a long life than it is after a short one.
+
+    Parameters
+    ----------
+    module : StreamModule
+        In float32.
+    x : Tensor, float32
+        The first half makes the recent past, the second is heard with a count of frames that is small, and large.
+    """
+    middle = x.shape[-1] // module.samples_per_frame // 2 * module.samples_per_frame
+    outputs = []
+    for dtype in (torch.float32, torch.float64):
+        typed, given = copy.deepcopy(module).to(dtype), x.to(dtype)
+        with torch.inference_mode():
+            _, young = typed.step(given[..., :middle], typed.initial_state(x.shape[0]))
+            young = clone(young)
+            outputs.append([typed.step(given[..., middle:], state)[0] for state in (clone(young), aged(young))])
+    short, long = (relative_error(single, double) for single, double in zip(*outputs, strict=True))
+    return max(0.0, long - short)
