@@ -64,6 +64,8 @@ class Replayed:
     block : int or "random"
     pace : {"fast", "real"}
     device : str
+    backend : str
+        What computed in fact (`rtstrf.backends`).
     """
 
     source: SourceInfo
@@ -83,6 +85,7 @@ class Replayed:
     block: BlockSize
     pace: Pace
     device: str
+    backend: str
 
     @property
     def bin_s(self) -> float:
@@ -113,6 +116,7 @@ def replay(
     pace: Pace = "fast",
     seed: int = 0,
     device: str = "cpu",
+    backend: str = "eager",
     keep_rates: bool = True,
     on_progress: Callable[[int], None] | None = None,
 ) -> Replayed:
@@ -131,6 +135,8 @@ def replay(
         Of random block sizes.
     device : str
         Where the model runs: ``"cpu"``, ``"cuda"``, ``"cuda:1"``...
+    backend : {"eager", "auto", "compiled", "cuda-graph"}
+        How a hop is computed (`rtstrf.backends.choose.choose_backend`).
     keep_rates : bool
         Keep the rates and levels; without them, memory is flat but for 24 bytes of timing a bin.
     on_progress : callable, optional
@@ -145,7 +151,7 @@ def replay(
     SoundError
         If the sound cannot be read to its end, or is shorter than one bin.
     ConfigError
-        If the block size or the device cannot be used.
+        If the block size, the device or the backend cannot be used.
 
     Examples
     --------
@@ -157,7 +163,7 @@ def replay(
     ((20, 119), True)
     """
     usable_device(device)
-    pipeline = Pipeline(loaded, source_rate_hz=source.info.rate_hz, device=device)
+    pipeline = Pipeline(loaded, source_rate_hz=source.info.rate_hz, device=device, backend=backend)
     pipeline.runner.warm_up()
     rate_hz, hop = pipeline.rate_hz, pipeline.hop_samples
     size_of_block = max(1, round(source.info.rate_hz * hop / rate_hz)) if block is None else check_block(block)
@@ -202,6 +208,7 @@ def replay(
         block=size_of_block,
         pace=pace,
         device=device,
+        backend=pipeline.runner.backend,
     )
 
 

@@ -49,7 +49,7 @@ def report(replays: Sequence[Replayed], loaded: LoadedModel) -> dict[str, Any]:
             "hop_samples": sidecar.hop_samples,
             "bin_ms": 1e3 * sidecar.hop_samples / sidecar.sample_rate_hz,
         },
-        "machine": machine_facts(replays[0].device),
+        "machine": {**machine_facts(replays[0].device), "backend": replays[0].backend},
         "pace": replays[0].pace,
         "total": figures(replays),
         "sounds": [sound_report(replayed) for replayed in replays],
