@@ -71,8 +71,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="threads of one step; one hop is too little to share (default: 1; a recording: as it was)",
     )
     parser.add_argument(
-        "--backend", choices=("auto", "eager", "compiled", "cuda-graph"), default="auto",
-        help="how a hop is computed; auto takes what rtstrf compile has made (default %(default)s)",
+        "--backend", choices=("auto", "eager", "compiled", "cuda-graph"),
+        help="how a hop is computed; auto takes what rtstrf compile has made (default: auto; a recording: as it was)",
     )  # fmt: skip
     parser.add_argument("--channel", type=int, help="channel to hear, from 0 (default: the mean of all)")
     parser.add_argument(
@@ -151,7 +151,7 @@ def run_sounds(args: argparse.Namespace) -> int:
                     pace=args.pace,
                     seed=args.seed,
                     device=str(device),
-                    backend=args.backend,
+                    backend=args.backend or "auto",
                     keep_rates=keep_rates,
                     on_progress=advance,
                 )

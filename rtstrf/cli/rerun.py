@@ -52,7 +52,15 @@ def run(args: argparse.Namespace) -> int:
         torch.set_num_threads(max(1, int(threads)))
         for stream in recording.streams:
             with progress(f"{folder.name} {stream}") as advance:
-                done = rerun(recording, stream, loaded, device=args.device, on_progress=advance)
+                done = rerun(
+                    recording,
+                    stream,
+                    loaded,
+                    device=args.device,
+                    backend=args.backend,
+                    threads=max(1, int(threads)),
+                    on_progress=advance,
+                )
             table = Table.grid(padding=(0, 2))
             table.add_column(no_wrap=True, style="dim")
             table.add_column()

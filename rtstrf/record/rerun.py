@@ -7,10 +7,10 @@ gain, and as many bins in a step as there were in each message.
 from __future__ import annotations
 
 import hashlib
+import platform
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -91,6 +91,8 @@ def rerun(
     loaded: LoadedModel,
     *,
     device: str | None = None,
+    backend: str | None = None,
+    threads: int = 1,
     on_progress: Callable[[float], None] | None = None,
 ) -> Rerun:
     """Run a stream of a recording again, and compare.
@@ -102,8 +104,10 @@ def rerun(
         One of `recording.streams`.
     loaded : LoadedModel
         The model that was recorded (`model_of`), or another one to compare.
-    device : str, optional
-        Where to run it; by default where it was run.
+    device, backend : str, optional
+        Where and how to compute; by default as it was recorded, where that can be had here, else eagerly on the CPU.
+    threads : int
+        Threads of a compiled step.
     on_progress : callable, optional
         Called with the part done, from 0 to 1.
 
@@ -117,8 +121,7 @@ def rerun(
     recorded = recording.streams[stream]
     greeting = recording.manifest.greeting
     _check_model(recording, loaded)
-    used = device or str(greeting.device.get("kind", "cpu"))
-    engine = _Again(recording, recorded, loaded, used)
+    engine = _Again(recording, recorded, loaded, device, backend, threads)
     compared = _Compared(recorded.rates_hz.shape[1])
     messages = recorded.messages
     starts = np.cumsum(messages["n"]) - messages["n"]
@@ -153,7 +156,7 @@ def rerun(
         at_unit=compared.at_unit,
         peak_hz=compared.peak_hz,
         made_by=dict(greeting.device),
-        rerun_by={"kind": used, "name": _name_of(used), "torch": torch.__version__, "backend": "eager"},
+        rerun_by=_facts_of(engine.runner),
     )
 
 
@@ -181,7 +184,15 @@ def model_of(recording: Recording, name: str | None = None) -> LoadedModel:
 class _Again:
     """What the engine did for one stream, done again message by message."""
 
-    def __init__(self, recording: Recording, recorded: RecordedStream, loaded: LoadedModel, device: str) -> None:
+    def __init__(
+        self,
+        recording: Recording,
+        recorded: RecordedStream,
+        loaded: LoadedModel,
+        device: str | None,
+        backend: str | None,
+        threads: int,
+    ) -> None:
         greeting = recording.manifest.greeting
         wire, engine = greeting.config.get("wire", {}), greeting.config.get("engine", {})
         self._recorded = recorded
@@ -193,7 +204,7 @@ class _Again:
         module = SoundToRates(
             loaded.model, loaded.sidecar.hz_per_response, show_onoff="onoff" in wire.get("topics", ())
         )
-        self._runner = StepRunner(module, self._lanes, device=device)
+        self.runner = _runner(module, self._lanes, greeting.device, device, backend, threads)
         rates = (recorded.source_rate_hz, greeting.sample_rate_hz, greeting.hop_samples)
         self._hop_samples = greeting.hop_samples
         conceal = round(float(engine.get("conceal_ms", 0.0)) * recorded.source_rate_hz / 1000)
@@ -222,7 +233,7 @@ class _Again:
         if gap:
             self.done["gap"] += 1
             if self._reset_after_gap:
-                self._runner.reset(self._lane)
+                self.runner.reset(self._lane)
         hops = [self._hops.take(index) for index in range(i0, i0 + n)]
         sound = [hop for hop in hops if hop is not None]
         if len(sound) < n:
@@ -234,7 +245,7 @@ class _Again:
     def _happens(self, event: Event) -> None:
         if event.name == "reset":
             self.done["reset"] += 1
-            self._runner.reset(self._lane)
+            self.runner.reset(self._lane)
         elif event.name == "parameter" and event.details.get("parameter") == "engine.gain_db":
             self.done["gain"] += 1
             self._gain_db = self._own_gain_db + float(event.details["value"])
@@ -245,7 +256,7 @@ class _Again:
         self._gain_db = float(event.details["gain_db"])
         self._own_gain_db = float(event.details.get("stream_gain_db", 0.0))
         try:
-            self._runner.restore(self._lane, self._recorded.state(int(event.details["bin"])))
+            self.runner.restore(self._lane, self._recorded.state(int(event.details["bin"])))
         except StreamError as error:
             raise ConfigError(
                 "the recorded state belongs to another model",
@@ -256,13 +267,13 @@ class _Again:
     def _hear(self, hops: np.ndarray) -> np.ndarray:
         sound = hops * np.float32(10 ** (self._gain_db / 20)) if self._gain_db else hops
         if self._lanes == 1:
-            out = self._runner.step(torch.from_numpy(sound).reshape(1, 1, -1))
+            out = self.runner.step(torch.from_numpy(sound).reshape(1, 1, -1))
         else:  # arrays of the same shape as then, since rounding depends on it
             wide = np.zeros((self._lanes, 1, sound.size), dtype=np.float32)
             wide[self._lane, 0] = sound.reshape(-1)
             active = torch.zeros(self._lanes, dtype=torch.bool)
             active[self._lane] = True
-            out = self._runner.step(torch.from_numpy(wide), active)
+            out = self.runner.step(torch.from_numpy(wide), active)
         return np.ascontiguousarray(out["rates_hz"][self._lane].float().cpu().numpy().T)
 
 
@@ -356,16 +367,22 @@ def _check_model(recording: Recording, loaded: LoadedModel) -> None:
         )
 
 
-def _name_of(device: str) -> str:
-    import platform
+def _runner(
+    module: SoundToRates, lanes: int, made_by: dict[str, Any], device: str | None, backend: str | None, threads: int
+) -> StepRunner:
+    """Return what computes as it was recorded, or as is asked for; eagerly on the CPU where the former is not here."""
+    recorded = (str(made_by.get("kind", "cpu")), str(made_by.get("backend", "eager")))
+    try:
+        wanted = (device or recorded[0], backend or recorded[1])
+        return StepRunner(module, lanes, device=wanted[0], backend=wanted[1], threads=threads)
+    except ConfigError:
+        if device is not None or backend is not None:
+            raise
+        return StepRunner(module, lanes, threads=threads)
 
-    if device != "cpu":
-        return torch.cuda.get_device_name(device)
-    return platform.processor() or platform.machine()
 
-
-def rerun_all(path: str | Path, model: str | None = None, device: str | None = None) -> list[Rerun]:
-    """Run all streams of a recording again; see `rerun`."""
-    recording = Recording(path)
-    loaded = model_of(recording, model)
-    return [rerun(recording, stream, loaded, device=device) for stream in recording.streams]
+def _facts_of(runner: StepRunner) -> dict[str, Any]:
+    """Return what computes, in the words of the greeting."""
+    on_cpu = runner.device.type == "cpu"
+    name = platform.processor() or platform.machine() if on_cpu else torch.cuda.get_device_name(runner.device)
+    return {"kind": str(runner.device), "name": name, "torch": torch.__version__, "backend": runner.backend}
