@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import json
 import subprocess
 import sys
 
 HELP = "Hear a sound as it comes and publish the predicted firing rates until it ends or Ctrl-C."
 EXAMPLE = """\
   rtstrf live --source microphone --view
-  rtstrf live configs/rig.yaml --set source.device=UMIK
+  rtstrf live configs/rig.yaml --set source.device=UMIK --record booth/
   rtstrf live --source file --set source.path=birds.wav --set wire.data=tcp://127.0.0.1:6590"""
 
 
@@ -25,6 +26,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--insecure-lan", action="store_true", help="allow endpoints that other machines can reach, open to anybody"
     )
+    parser.add_argument(
+        "--record", metavar="FOLDER", help="record the session into a folder of its own in there (docs/recording.md)"
+    )
     parser.add_argument("--view", action="store_true", help="open the display with it")
     parser.add_argument("--quiet", action="store_true", help="print nothing but errors")
 
@@ -35,6 +39,8 @@ def run(args: argparse.Namespace) -> int:
     from rtstrf.engine.process import on_signals, real_time_process
 
     overrides = [*args.overrides, *(["wire.insecure_lan=true"] if args.insecure_lan else [])]
+    if args.record is not None:
+        overrides.append(f"record.folder={json.dumps(args.record)}")
     config = live_config(args.config, args.source, overrides)
     engine = Engine(config)
     display = None
@@ -58,6 +64,11 @@ def run(args: argparse.Namespace) -> int:
                 display.wait()
     if engine.keeping_failed is not None:
         print(engine.keeping_failed, file=sys.stderr)
+    for recorder in engine.recordings.made:
+        if recorder.failure is not None:
+            print(recorder.failure, file=sys.stderr)
+        elif not args.quiet:
+            print(f"recorded in {recorder.folder}", file=sys.stderr)
     if not args.quiet:
         print_summary(engine.status(), sys.stderr)
     return 0

@@ -31,8 +31,8 @@ class Recordings:
 
     Attributes
     ----------
-    made : list of Path
-        All recordings so far.
+    made : list of Recorder
+        Of all recordings so far, whatever became of them.
 
     Notes
     -----
@@ -46,7 +46,7 @@ class Recordings:
         streams: Callable[[], Mapping[str, LiveStream]],
         greeting: Callable[[], dict[str, Any]],
     ) -> None:
-        self.made: list[Path] = []
+        self.made: list[Recorder] = []
         self._section = section
         self._outlet = outlet
         self._streams = streams
@@ -94,7 +94,7 @@ class Recordings:
             )
             self._outlet.sinks.add(recorder, self._greeting())
             self._recorder = recorder
-            self.made.append(recorder.folder)
+            self.made.append(recorder)
             told = recorder.summary()
             self._outlet.event("recording", state="started", recording=recorder.folder.name, label=label)
             return told

@@ -95,6 +95,11 @@ class Recorder(Sink):
     label : str, optional
         What a person calls it.
 
+    Attributes
+    ----------
+    failure : RecordError or None
+        What the disk refused, where that ended the recording.
+
     Notes
     -----
     All methods but `summary` belong to one thread.
@@ -119,6 +124,7 @@ class Recorder(Sink):
     ) -> None:
         self.folder = folder
         self.label = label
+        self.failure: RecordError | None = None
         self._topics = frozenset(("rates", *topics))
         self._ask_state = ask_state
         self._source_of = source_of or (lambda stream: self._greeting["source"])
@@ -354,10 +360,11 @@ class Recorder(Sink):
             self._seals.cut_back(self._seals.length)
             self._write_seal({}, why)
         self._close_files()
-        return RecordError(
+        self.failure = RecordError(
             f"the recording {self.folder.name} stopped: {why}; what was recorded before is complete",
             remedy="make room on the disk, then start another recording",
         )
+        return self.failure
 
     def _close_files(self) -> None:
         files = [*self._growing().values(), *([self._seals] if self._seals is not None else [])]
