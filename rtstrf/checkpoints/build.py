@@ -20,6 +20,7 @@ from rtstrf.models.model import AuditoryModel
 from rtstrf.models.nrf import NetworkReceptiveField
 from rtstrf.models.statenet import StateNet
 from rtstrf.models.transformer import Transformer
+from rtstrf.plugins import has_plugin, load_plugin
 from rtstrf.prefilter.make import make_prefiltering
 from rtstrf.spectrogram.make import make_wav2spec
 
@@ -56,13 +57,18 @@ def build_model(model_class: str, options: dict[str, Any], sidecar: Sidecar) -> 
     CheckpointError
         If the class, an option or a slot is unknown, or they contradict one another.
     """
-    if model_class not in MODEL_CLASSES:
+    if model_class in MODEL_CLASSES:
+        make = MODEL_CLASSES[model_class]
+    elif has_plugin("rtstrf.models", model_class):
+        make = load_plugin("rtstrf.models", model_class)
+    else:
         raise CheckpointError(
-            f"model class {model_class!r} is not one that rtstrf streams", remedy=f"one of {', '.join(MODEL_CLASSES)}"
+            f"model class {model_class!r} is not one that rtstrf streams",
+            remedy=f"one of {', '.join(MODEL_CLASSES)}, or install the plugin that brings it",
         )
     try:
         # Not every model has every slot, so only those that are named are handed over.
-        return MODEL_CLASSES[model_class](
+        return make(
             **{name: value for name, value in options.items() if name not in SLOTS},
             **sidecar.core,
             **make_slots(sidecar, int(options.get("out_neurons", 1))),

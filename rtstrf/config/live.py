@@ -7,8 +7,10 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from rtstrf.config.load import Section
-from rtstrf.config.sources import SECTIONS, AnySource
+from rtstrf.config.sinks import AnySink
+from rtstrf.config.sources import SECTIONS, AnySource, is_source
 from rtstrf.config.spikes import SpikesSection
+from rtstrf.config.triggers import TriggerSection
 from rtstrf.errors import ConfigError
 
 OptionalTopic = Literal["spectrogram", "onoff", "level", "spikes"]
@@ -121,6 +123,17 @@ class LiveConfig(Section):
     wire: WireSection = Field(default_factory=WireSection, description="the network")
     engine: EngineSection = Field(default_factory=EngineSection, description="threads, queues and losses")
     spikes: SpikesSection = Field(default_factory=SpikesSection, description="spikes drawn from the rates")
+    triggers: tuple[TriggerSection, ...] = Field(
+        (), strict=False, description="what happens when rates cross a threshold"
+    )
+    sinks: tuple[AnySink, ...] = Field((), strict=False, description="plugins that take the stream in this process")
+
+    @field_validator("triggers")
+    @classmethod
+    def _each_name_once(cls, triggers: tuple[TriggerSection, ...]) -> tuple[TriggerSection, ...]:
+        if len({trigger.name for trigger in triggers}) != len(triggers):
+            raise ValueError("each name of a trigger once")
+        return triggers
 
     @model_validator(mode="after")
     def _streams_or_source(self) -> LiveConfig:
@@ -134,7 +147,7 @@ class LiveConfig(Section):
 
 def choose_source(values: dict[str, Any], kind: str) -> None:
     """Let ``--source KIND`` replace the source section of a configuration, unless it is of that kind already."""
-    if kind not in SECTIONS:
+    if not is_source(kind):
         raise ConfigError(f"no source {kind!r}", remedy=f"one of {', '.join(SECTIONS)}")
     section = values.get("source")
     if not (isinstance(section, dict) and section.get("kind") == kind):

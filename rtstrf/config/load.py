@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+import types
 import typing
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -141,6 +142,7 @@ def _walk(section: type[BaseModel], location: tuple[Any, ...]) -> tuple[list[str
     names: list[str] = []
     holder: type[BaseModel] | None = section
     choices: dict[Any, type[BaseModel]] = {}
+    below: Any = None
     for part in location:
         if part in choices:
             holder, choices = choices[part], {}
@@ -148,12 +150,21 @@ def _walk(section: type[BaseModel], location: tuple[Any, ...]) -> tuple[list[str
         names.append(str(part))
         if part == location[-1]:
             break
-        found = holder.model_fields.get(str(part)) if holder is not None else None
-        below = found.annotation if found is not None else None
-        choices = {
-            m.model_fields["kind"].default: m
-            for m in typing.get_args(below)
-            if "kind" in getattr(m, "model_fields", {})
-        }
-        holder = below if isinstance(below, type) and issubclass(below, BaseModel) else None
+        if isinstance(part, int):
+            below = next(iter(typing.get_args(below)), None)  # what a list holds
+        else:
+            found = holder.model_fields.get(str(part)) if holder is not None else None
+            below = found.annotation if found is not None else None
+        inside = list(_sections(below))
+        choices = {m.model_fields["kind"].default: m for m in inside if "kind" in m.model_fields}
+        holder = inside[0] if len(inside) == 1 else None
     return names, holder
+
+
+def _sections(annotation: Any) -> Iterator[type[BaseModel]]:
+    """Yield the sections that a value may be, those of a list left out."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    elif typing.get_origin(annotation) in (typing.Annotated, typing.Union, types.UnionType):
+        for part in typing.get_args(annotation):
+            yield from _sections(part)

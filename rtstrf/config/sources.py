@@ -11,9 +11,10 @@ import re
 import typing
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, create_model
+from pydantic import Field, PlainSerializer, WrapValidator, create_model
 
 from rtstrf.config.load import Section
+from rtstrf.plugins import has_plugin, load_plugin
 from rtstrf.sound.make import SOURCES
 from rtstrf.sound.source import Source
 
@@ -50,7 +51,7 @@ def section_of(kind: str, source: Any) -> type[SourceSection]:
         annotation = str if name == "path" else hints.get(name, Any)
         default = ... if parameter.default is parameter.empty else parameter.default
         fields[name] = (annotation, Field(default, description=words.get(name, "")))
-    base = SourceSection if kind in HAS_OWN_CLOCK else PacedSourceSection
+    base = SourceSection if kind in HAS_OWN_CLOCK or getattr(source, "live", False) else PacedSourceSection
     return create_model(f"{source.__name__}Section", __base__=base, __doc__=inspect.getdoc(source), **fields)
 
 
@@ -74,9 +75,28 @@ SECTIONS: dict[str, type[SourceSection]] = {kind: section_of(kind, source) for k
 if typing.TYPE_CHECKING:
     AnySource = SourceSection  # which classes there are is known only when this runs
 else:
-    AnySource = Annotated[typing.Union[tuple(SECTIONS.values())], Field(discriminator="kind")]  # noqa: UP007
+    AnySource = Annotated[
+        typing.Union[tuple(SECTIONS.values())],  # noqa: UP007
+        Field(discriminator="kind"),
+        WrapValidator(lambda value, handler: _check(value, handler)),
+        PlainSerializer(lambda section, info: section.model_dump(mode=info.mode)),
+    ]
+
+
+def is_source(kind: str) -> bool:
+    """Return whether there is a source of that kind: one of ours, or a plugin's, which is not imported for this."""
+    return kind in SECTIONS or has_plugin("rtstrf.sources", kind)
 
 
 def make_source(section: SourceSection) -> Source:
     """Build the source that a section describes, not opened yet."""
-    return SOURCES[section.kind](**section.options())
+    made = SOURCES[section.kind] if section.kind in SOURCES else load_plugin("rtstrf.sources", section.kind)
+    return made(**section.options())
+
+
+def _check(value: Any, handler: typing.Callable[[Any], SourceSection]) -> SourceSection:
+    """Check a section of a plugin's source by the plugin's own constructor; our own kinds come first."""
+    kind = value.get("kind") if isinstance(value, dict) else None
+    if isinstance(kind, str) and kind not in SECTIONS and has_plugin("rtstrf.sources", kind):
+        return section_of(kind, load_plugin("rtstrf.sources", kind)).model_validate(value)
+    return handler(value)

@@ -23,6 +23,7 @@ from rtstrf.engine.outlet import Outlet
 from rtstrf.engine.parameters import Parameters
 from rtstrf.engine.scheduler import Scheduler
 from rtstrf.engine.stream import LiveStream, Session
+from rtstrf.sinks.make import make_sinks
 from rtstrf.sinks.sink import Sink
 from rtstrf.sound.source import Source
 from rtstrf.wire.server import WireServer
@@ -100,7 +101,8 @@ class Engine:
             queue_messages=config.wire.queue_messages,
             insecure_lan=config.wire.insecure_lan,
         )
-        self.outlet = Outlet(self.server, self.clock, sinks)
+        configured = make_sinks(config.triggers, config.sinks, self._tell, self.parameters.triggers.__getitem__)
+        self.outlet = Outlet(self.server, self.clock, [*sinks, *configured])
         self._session = Session(config, self.clock, self.batch, self.handover, self.parameters, self._stop)
         self._scheduler = Scheduler(self.handover, self.batch)
         for section, each in zip(sections, sources, strict=True):
@@ -219,6 +221,11 @@ class Engine:
     def state(self) -> str:
         """What the first stream is doing."""
         return self.first.state
+
+    def _tell(self, stream: str | None, name: str, details: dict[str, Any]) -> None:
+        """Tell of what a sink saw, as an event of its stream."""
+        outlet = self.outlet if stream is None else self.streams[stream].outlet
+        outlet.event(name, **details)
 
     @property
     def keeping_failed(self) -> str | None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from rtstrf.errors import ConfigError, RtstrfError
 from rtstrf.sinks.queued import Queued
 from rtstrf.sinks.sink import Sink
 from rtstrf.sound.source import Block
@@ -50,7 +51,15 @@ class Sinks(Sink):
     def add(self, sink: Sink, greeting: dict[str, Any]) -> None:
         """Open one more while the stream runs; it sees what is told from now on."""
         added = sink if sink.immediate else Queued(sink, QUEUE_CALLS, self._end)
-        added.open(greeting)
+        try:
+            added.open(greeting)
+        except RtstrfError:
+            raise
+        except Exception as error:
+            raise ConfigError(
+                f"{sink.name} cannot be opened: {type(error).__name__}: {error}",
+                remedy="correct its options, or leave it out of the configuration",
+            ) from error
         self._sinks = (*self._sinks, added)
 
     def remove(self, sink: Sink) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from rtstrf.errors import ConfigError
+from rtstrf.plugins import has_plugin, load_plugin
 from rtstrf.spectrogram.gammatone import Gammatone
 from rtstrf.spectrogram.gammatonegram import Gammatonegram
 from rtstrf.spectrogram.leaf import Leaf
@@ -28,7 +29,7 @@ def make_wav2spec(kind: str, **options: Any) -> StreamModule:
 
     Parameters
     ----------
-    kind : {"mel", "gammatone", "gammatonegram", "sincnet", "leaf"}
+    kind : {"mel", "gammatone", "gammatonegram", "sincnet", "leaf"}, or the name of a plugin's
     **options
         Those of its class, `rate_hz` and `bin_ms` first.
 
@@ -42,6 +43,8 @@ def make_wav2spec(kind: str, **options: Any) -> StreamModule:
     >>> make_wav2spec("mel", rate_hz=16000, bin_ms=5.0, n_mels=8).out_channels
     8
     """
+    if kind not in FRONT_ENDS and has_plugin("rtstrf.front_ends", kind):
+        return build({kind: load_plugin("rtstrf.front_ends", kind)}, "front-end", kind, options)
     return build(FRONT_ENDS, "front-end", kind, options)
 
 

@@ -130,9 +130,10 @@ def test_each_field_and_event_of_the_engine_is_in_its_table():
     [fields] = [node.value for node in ast.walk(greeting) if isinstance(node, ast.Return)]
     said = {name for row in table_after("### `hello`") for name in names(row[0])}
     assert {key.value for key in fields.keys} == said - {"protocol", "endpoints", "security", "anchor", "machine"}
-    code = "".join(path.read_text(encoding="utf-8") for path in (*source.glob("*.py"), *PACKAGE.glob("*.py")))
-    events = set(re.findall(r'\.event\(\s*"(\w+)"|_put_event\(stream, "(\w+)"', code))
-    events = {first or second for first, second in events}
+    folders = (source, PACKAGE, PACKAGE.parent / "sinks")
+    code = "".join(path.read_text(encoding="utf-8") for folder in folders for path in folder.glob("*.py"))
+    found = re.findall(r'\.event\(\s*"(\w+)"|_put_event\(stream, "(\w+)"|_tell\(\w+, "(\w+)"', code)
+    events = {name for names_ in found for name in names_ if name}
     assert events == {name for row in table_after("| event |") for name in names(row[0])}
 
 
