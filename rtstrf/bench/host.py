@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 
@@ -20,7 +22,7 @@ class HostStep:
     lanes : int
         Streams side by side. One is heard by `rtstrf.Pipeline`, spectrogram and ON and OFF channels included, exactly
         as the live engine does; several by one `StepRunner`.
-    device, backend : str
+    device, backend, threads, told
         As for `StepRunner`.
 
     Attributes
@@ -41,17 +43,26 @@ class HostStep:
     (2, 119)
     """
 
-    def __init__(self, loaded: LoadedModel, lanes: int = 1, *, device: str = "cpu", backend: str = "auto") -> None:
+    def __init__(
+        self,
+        loaded: LoadedModel,
+        lanes: int = 1,
+        *,
+        device: str = "cpu",
+        backend: str = "eager",
+        threads: int = 1,
+        told: Callable[[str], None] | None = None,
+    ) -> None:
         self.lanes = lanes
         if lanes == 1:
-            pipeline = Pipeline(loaded, device=device)
+            pipeline = Pipeline(loaded, device=device, backend=backend, told=told)
             self.runner = pipeline.runner
             self.step: Step = lambda hop: pipeline.hear(hop).rates_hz
         else:
             module = SoundToRates(loaded.model, loaded.sidecar.hz_per_response)
-            self.runner = StepRunner(module, lanes, device=device)
+            self.runner = StepRunner(module, lanes, device=device, backend=backend, threads=threads, told=told)
             self.step = self._step_many
-        self.backend = "eager"
+        self.backend = self.runner.backend
         self.algorithmic_delay_ms = sum(d.wait_ms + d.group_delay_ms for d in Pipeline(loaded).delays())
         self.runner.warm_up(times=20)
 

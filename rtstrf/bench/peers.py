@@ -26,6 +26,7 @@ import numpy as np
 import torch
 
 from rtstrf.bench import step as step_bench
+from rtstrf.bench.backends import fastest_for
 from rtstrf.bench.conditions import Conditions
 from rtstrf.bench.deepstrf import require_deepstrf, twin
 from rtstrf.bench.error import WholeReference
@@ -79,7 +80,9 @@ class Past:
     errors: dict[str, float]
 
 
-def peers_rows(names: Sequence[str], backend: str, conditions: Conditions, telling: Telling) -> list[dict[str, Any]]:
+def peers_rows(
+    names: Sequence[str], asked: str | None, conditions: Conditions, telling: Telling
+) -> list[dict[str, Any]]:
     """Return a row for each model and contestant.
 
     Raises
@@ -101,6 +104,8 @@ def peers_rows(names: Sequence[str], backend: str, conditions: Conditions, telli
     for name in names:
         loaded = measured_model(name)
         bin_ns = round(1e6 * loaded.sidecar.bin_ms)
+        may = not conditions.quick or name == names[0]
+        backend = fastest_for(asked, loaded, 1, "cpu", may_compile=may, telling=telling)
         floor = jitter_floor(ours.jitter_s, ours.jitter_s, bin_ns)
         step = step_bench.measured_row(loaded, name, backend, 1, conditions, ours, telling)
         window = window_row(name, loaded, conditions, effort, telling)

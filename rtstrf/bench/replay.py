@@ -25,6 +25,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rtstrf.bench.backends import fastest_for
 from rtstrf.bench.conditions import Conditions
 from rtstrf.bench.deepstrf import deepstrf_version, twin
 from rtstrf.bench.error import WholeReference
@@ -67,14 +68,18 @@ class Way:
     rates_hz: Callable[[], np.ndarray]
 
 
-def replay_rows(names: Sequence[str], backend: str, conditions: Conditions, telling: Telling) -> list[dict[str, Any]]:
-    """Return a row for each model and way."""
+def replay_rows(
+    names: Sequence[str], asked: str | None, conditions: Conditions, telling: Telling
+) -> list[dict[str, Any]]:
+    """Return a row for each model and way, on the backend asked for or the fastest there is."""
     effort = QUICK if conditions.quick else FULL
     rows = []
     for name in names:
         loaded = measured_model(name)
         bin_ns = round(1e6 * loaded.sidecar.bin_ms)
         floor = jitter_floor(effort.jitter_s, effort.jitter_s, bin_ns)
+        may = not conditions.quick or name == names[0]
+        backend = fastest_for(asked, loaded, 1, conditions.device, may_compile=may, telling=telling)
         head = {"bench": "replay", "mode": "quick" if conditions.quick else "full", "model": name}
         tail = {"threads": conditions.threads, "bin_ms": loaded.sidecar.bin_ms, **floor}
         found = throughput_rows(name, loaded, backend, conditions, effort, telling)
@@ -136,7 +141,7 @@ def offline(loaded: LoadedModel, sound: Tensor) -> Way:
 
 def in_chunks(loaded: LoadedModel, sound: Tensor, backend: str, device: str) -> Way:
     """A second of sound at a time, state carried over."""
-    runner = StepRunner(SoundToRates(loaded.model, loaded.sidecar.hz_per_response), device=device)
+    runner = StepRunner(SoundToRates(loaded.model, loaded.sidecar.hz_per_response), device=device, backend=backend)
     chunks = [chunk.contiguous().numpy() for chunk in sound.split(round(CHUNK_S * loaded.sidecar.sample_rate_hz), -1)]
 
     def step(chunk: np.ndarray) -> np.ndarray:
@@ -155,7 +160,7 @@ def in_chunks(loaded: LoadedModel, sound: Tensor, backend: str, device: str) -> 
         runner.reset()
         return np.concatenate([step(chunk).copy() for chunk in chunks], axis=-1)
 
-    return Way("chunks of 1 s", "eager", calls, rates_hz)
+    return Way("chunks of 1 s", runner.backend, calls, rates_hz)
 
 
 def deepstrf_offline(name: str, loaded: LoadedModel, sound: Tensor) -> Way:
@@ -182,7 +187,7 @@ def file_row(
         walls_s, compute_ns = [], []
         for _ in range(max(2, effort.repeats // 3)):
             began_s = time.perf_counter()
-            replayed = replay(FileSource(path), loaded, device=conditions.device)
+            replayed = replay(FileSource(path), loaded, device=conditions.device, backend=backend)
             with (Path(folder) / "rates.npz").open("wb") as file:
                 write_rates(file, replayed, loaded)
             walls_s.append(time.perf_counter() - began_s)
@@ -191,7 +196,7 @@ def file_row(
     bin_ns = round(1e6 * loaded.sidecar.bin_ms)
     return {
         "way": "file to npz, hop by hop",
-        "backend": "eager",
+        "backend": replayed.backend,
         "device": conditions.device,
         "lanes": 1,
         "times_real_time": round(effort.file_s / float(np.median(walls_s)), 1),

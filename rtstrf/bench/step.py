@@ -23,6 +23,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from rtstrf.bench.backends import backends_for
 from rtstrf.bench.conditions import Conditions
 from rtstrf.bench.error import step_errors
 from rtstrf.bench.floors import jitter_floor, product_floor, weight_bytes
@@ -53,9 +54,9 @@ FULL = Effort(hops=HOPS_FOR_P99_9, most_s=float("inf"), paced_s=30.0, error_hops
 
 
 def step_rows(
-    names: Sequence[str], backends: Sequence[str], lanes: int, conditions: Conditions, telling: Telling
+    names: Sequence[str], asked: Sequence[str] | None, lanes: int, conditions: Conditions, telling: Telling
 ) -> list[dict[str, Any]]:
-    """Return a row for each model and backend."""
+    """Return a row for each model and backend; where none is asked for, of eager and of the fastest there is."""
     effort = QUICK if conditions.quick else FULL
     period_ns = round(1e6 * measured_model(names[0]).sidecar.bin_ms)
     with telling.work("the machine's own jitter"):
@@ -63,6 +64,8 @@ def step_rows(
     rows = []
     for name in names:
         loaded = measured_model(name)
+        may = not conditions.quick or name == names[0]
+        backends = backends_for(asked, loaded, lanes, conditions.device, may_compile=may, telling=telling)
         for backend in backends:
             row = measured_row(loaded, name, backend, lanes, conditions, effort, telling)
             rows.append({**row, **floor})
@@ -80,7 +83,9 @@ def measured_row(
 ) -> dict[str, Any]:
     """Return what was measured of one model on one backend."""
     with telling.work(f"{name}, {backend}: preparing"):
-        host = HostStep(loaded, lanes, device=conditions.device, backend=backend)
+        host = HostStep(
+            loaded, lanes, device=conditions.device, backend=backend, threads=conditions.threads, told=telling.say
+        )
         sound_pa = scene_hops(loaded, effort.error_hops)
         errors = step_errors(host, loaded, sound_pa)
         inputs = host.inputs(sound_pa)

@@ -18,12 +18,15 @@ most_lanes             whether this is the largest count that was found to be
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
+from rtstrf.backends.compiled import LANE_BUCKETS
+from rtstrf.bench.backends import backends_for
 from rtstrf.bench.conditions import Conditions
 from rtstrf.bench.error import step_errors
 from rtstrf.bench.floors import jitter_floor, product_floor, weight_bytes
@@ -52,17 +55,17 @@ class Effort:
     jitter_s: float
 
 
-QUICK = Effort((1, 64, 512), ladder_steps=200, search_steps=40, confirm_steps=1000, confirmations=3, jitter_s=0.5)
+QUICK = Effort((), ladder_steps=200, search_steps=40, confirm_steps=1000, confirmations=3, jitter_s=0.5)
 FULL = Effort(
-    (1, 16, 64, 256, 1024), ladder_steps=2000, search_steps=200, confirm_steps=6000, confirmations=8, jitter_s=5.0
+    (1, 16, 256, 1024), ladder_steps=2000, search_steps=200, confirm_steps=6000, confirmations=8, jitter_s=5.0
 )
 
 
 class Batches:
     """Batches of a model by lane count, the last one kept."""
 
-    def __init__(self, loaded: LoadedModel, backend: str, device: str) -> None:
-        self._loaded, self._backend, self._device = loaded, backend, device
+    def __init__(self, loaded: LoadedModel, backend: str, conditions: Conditions, telling: Telling) -> None:
+        self._loaded, self._backend, self._conditions, self._telling = loaded, backend, conditions, telling
         self._sound_pa = scene_hops(loaded, SOUND_HOPS)
         self._last: tuple[int, HostStep, list[np.ndarray]] | None = None
 
@@ -70,7 +73,9 @@ class Batches:
         """Return a batch of so many lanes, warm, and its hops of sound."""
         if self._last is None or self._last[0] != lanes:
             self._last = None  # two large batches need not be in memory at once
-            host = HostStep(self._loaded, lanes, device=self._device, backend=self._backend)
+            device, threads = self._conditions.device, self._conditions.threads
+            told = self._telling.say
+            host = HostStep(self._loaded, lanes, device=device, backend=self._backend, threads=threads, told=told)
             self._last = lanes, host, host.inputs(self._sound_pa)
         return self._last[1:]
 
@@ -85,9 +90,12 @@ class Batches:
 
 
 def streams_rows(
-    names: Sequence[str], backends: Sequence[str], conditions: Conditions, telling: Telling
+    names: Sequence[str], asked: Sequence[str] | None, conditions: Conditions, telling: Telling
 ) -> list[dict[str, Any]]:
-    """Return rows of rising lane counts for each model and backend; the largest in real time is the last of each."""
+    """Return rows of rising lane counts for each model and backend, the largest in real time last.
+
+    Where no backend is asked for it is the fastest there is, with eager beside it in the full mode.
+    """
     effort = QUICK if conditions.quick else FULL
     rows = []
     for name in names:
@@ -95,10 +103,13 @@ def streams_rows(
         bin_ns = round(1e6 * loaded.sidecar.bin_ms)
         with telling.work("the machine's own jitter"):
             floor = jitter_floor(effort.jitter_s, effort.jitter_s, bin_ns)
-        for backend in backends:
-            batches = Batches(loaded, backend, conditions.device)
+        many = LANE_BUCKETS[-1]
+        backends = backends_for(asked, loaded, many, conditions.device, may_compile=True, telling=telling)
+        for backend in backends if asked or not conditions.quick else backends[-1:]:
+            batches = Batches(loaded, backend, conditions, telling)
             with telling.work(f"{name}, {backend}: looking for the most lanes"):
-                most = most_lanes(lambda lanes, b=batches: b.p50_ns(lanes, effort.search_steps), SHARE * bin_ns)
+                step = many if backend == "compiled" else 1  # of one program, which whole buckets share
+                most = most_lanes(partial(batches.p50_ns, steps=effort.search_steps), SHARE * bin_ns, step)
             found = [_row(batches, lanes, effort.ladder_steps, bin_ns, telling, name) for lanes in effort.ladder]
             found = [row for row in found if row["lanes"] < most]
             for _ in range(effort.confirmations):
@@ -106,7 +117,7 @@ def streams_rows(
                 found.append(confirmed)
                 if confirmed["real_time"] or most == 1:
                     break
-                most = max(1, int(most * FEWER))
+                most = most // 2 if most <= step else min(most - step, int(most * FEWER) // step * step)
             found[-1]["most_lanes"] = found[-1]["real_time"]
             head = {"bench": "streams", "mode": "quick" if conditions.quick else "full", "model": name}
             rows += [
@@ -115,27 +126,29 @@ def streams_rows(
     return rows
 
 
-def most_lanes(takes_ns: Any, within_ns: float) -> int:
-    """Return about the largest lane count whose step takes no longer than `within_ns`, at least 1.
+def most_lanes(takes_ns: Callable[[int], float], within_ns: float, step: int = 1) -> int:
+    """Return about the largest lane count whose step takes no longer than `within_ns`, at least `step`.
 
     Parameters
     ----------
     takes_ns : callable
         Takes a lane count, returns what a step takes, ns.
     within_ns : float
+    step : int
+        Only its multiples are tried.
 
     Examples
     --------
     >>> most_lanes(lambda lanes: 100.0 + 2.0 * lanes, 2100.0)
     1000
     """
-    low, high = 0, 1
-    while high <= MOST_LANES and takes_ns(high) <= within_ns:
+    low, high = 0, 1  # steps
+    while high * step <= MOST_LANES and takes_ns(high * step) <= within_ns:
         low, high = high, 2 * high
     while high - low > max(1, low // 100):
         middle = (low + high) // 2
-        low, high = (middle, high) if takes_ns(middle) <= within_ns else (low, middle)
-    return max(1, low)
+        low, high = (middle, high) if takes_ns(middle * step) <= within_ns else (low, middle)
+    return max(1, low) * step
 
 
 def _row(batches: Batches, lanes: int, steps: int, bin_ns: int, telling: Telling, name: str) -> dict[str, Any]:

@@ -30,14 +30,14 @@ class Telling:
     @contextmanager
     def work(self, what: str) -> Iterator[None]:
         """Tell of something whose length is not known."""
-        self._line(what)
+        self.say(what)
         yield
 
     @contextmanager
     def progress(self, what: str, steps: int, lasts_s: float) -> Iterator[Callable[[int], None]]:
         """Tell of `steps` steps that will take about `lasts_s`; yields what to call with how many more are done."""
         if self._quiet or not sys.stderr.isatty():
-            self._line(f"{what}: {steps:,} hops, about {duration(lasts_s)}")
+            self.say(f"{what}: {steps:,} hops, about {duration(lasts_s)}")
             yield lambda done: None
             return
         from rich.console import Console
@@ -59,7 +59,8 @@ class Telling:
 
             yield advance
 
-    def _line(self, text: str) -> None:
+    def say(self, text: str) -> None:
+        """Tell a line."""
         if not self._quiet:
             print(text, file=sys.stderr, flush=True)
 

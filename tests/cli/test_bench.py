@@ -42,7 +42,7 @@ def test_every_subcommand_explains_itself_with_an_example_that_is_understood(
 
 
 def test_json_is_the_machine_and_the_rows_and_nothing_else_on_the_standard_output(rtstrf: Command, tiny: str) -> None:
-    outcome = rtstrf("bench", "step", "--quick", "--json", "--model", tiny)
+    outcome = rtstrf("bench", "step", "--quick", "--json", "--backend", "eager", "--model", tiny)
     told: dict[str, Any] = json.loads(outcome.out)
     assert outcome.code == 0
     assert told.keys() == {"machine", "rows"}
@@ -55,7 +55,7 @@ def test_json_is_the_machine_and_the_rows_and_nothing_else_on_the_standard_outpu
 
 
 def test_the_table_has_the_same_figures(rtstrf: Command, tiny: str) -> None:
-    outcome = rtstrf("bench", "step", "--quick", "--model", tiny, "--quiet")
+    outcome = rtstrf("bench", "step", "--quick", "--backend", "eager", "--model", tiny, "--quiet")
     assert outcome.code == 0
     assert outcome.err == ""
     for name in ("p50_us", "max_error", "missed_deadlines", "percent_of_floor"):
@@ -65,7 +65,7 @@ def test_the_table_has_the_same_figures(rtstrf: Command, tiny: str) -> None:
 def test_results_are_kept_in_a_file_of_the_machine(rtstrf: Command, tiny: str, tmp_path: Path) -> None:
     path = tmp_path / "machine.json"
     for _ in range(2):
-        assert rtstrf("bench", "step", "--quick", "--model", tiny, "--out", path).code == 0
+        assert rtstrf("bench", "step", "--quick", "--backend", "eager", "--model", tiny, "--out", path).code == 0
     assert list(json.loads(path.read_text())) == ["step"]
 
 
@@ -77,7 +77,7 @@ def test_what_cannot_be_measured_is_refused_before_anything_is(rtstrf: Command, 
 
 
 def test_what_the_system_does_not_grant_is_said_and_measured_without(rtstrf: Command, tiny: str) -> None:
-    outcome = rtstrf("bench", "step", "--quick", "--json", "--model", tiny, "--cores", "100000")
+    outcome = rtstrf("bench", "step", "--quick", "--json", "--backend", "eager", "--model", tiny, "--cores", "100000")
     assert outcome.code == 0
     assert "not granted: cores 100000" in outcome.err
     assert json.loads(outcome.out)["machine"]["refused"]
