@@ -24,6 +24,7 @@ from rtstrf.checkpoints.units_csv import read_units
 from rtstrf.errors import CheckpointError, ConfigError
 from rtstrf.spectrogram.make import FRONT_ENDS, make_wav2spec
 from rtstrf.stream import StreamModule
+from rtstrf.units import hop_is_whole
 from rtstrf.version import __version__
 
 DEFAULTS = "defaults"
@@ -43,6 +44,8 @@ class Given:
     sample_rate_hz : int
         Of the sound.
     bin_ms : float
+    round_bin : bool
+        Where a bin is no whole number of samples: take the nearest, as deepSTRF did when it was fitted.
     wav2spec : str
         ``defaults`` or a kind, then KEY=VALUE in deepSTRF's words, separated by commas.
     prefilter_taps : int
@@ -61,6 +64,7 @@ class Given:
     hz_per_response: float | None = None
     sample_rate_hz: int | None = None
     bin_ms: float | None = None
+    round_bin: bool = False
     wav2spec: str | None = None
     prefilter_taps: int | None = None
     activation: str | None = None
@@ -116,7 +120,7 @@ def import_checkpoint(name_or_folder: str | Path, out: Path, given: Given, *, ov
         sidecar,
         provenance={"imported_from": origin.words, "weights_sha256": sha256, "imported_by": f"rtstrf {__version__}"},
     )
-    ear = make_wav2spec(sidecar.wav2spec.kind, **sidecar.wav2spec.options) if sidecar.wav2spec is not None else None
+    ear = build_ear(sidecar, given)
     check_ear(ear, weights)
     # One that is put before a model without has the weights that it is born with.
     fresh = {f"wav2spec.{key}": tensor for key, tensor in ear.state_dict().items()} if ear is not None else {}
@@ -127,10 +131,18 @@ def import_checkpoint(name_or_folder: str | Path, out: Path, given: Given, *, ov
 
 def check_numbers(given: Given) -> None:
     """Raise ConfigError if a number that was given cannot be what it stands for."""
-    for option in ("hz_per_response", "sample_rate_hz", "bin_ms", "max_frames"):
-        value = getattr(given, option)
+    for option, value in (
+        ("--hz-per-response", given.hz_per_response),
+        ("--sample-rate", given.sample_rate_hz),
+        ("--bin-ms", given.bin_ms),
+        ("--max-frames", given.max_frames),
+    ):
         if value is not None and not 0 < value < math.inf:
-            raise ConfigError(f"{option.replace('_', ' ')} {value}", remedy="give a number above 0")
+            raise ConfigError(f"{option} {value}", remedy="give a number above 0")
+    if given.prefilter_taps is not None and given.prefilter_taps < 2:
+        raise ConfigError(
+            f"--prefilter-taps {given.prefilter_taps}", remedy="give at least 2: the frame itself and its past"
+        )
 
 
 def missing_facts(config: dict[str, Any], weights: infer.Weights, given: Given) -> dict[str, str]:
@@ -142,6 +154,7 @@ def missing_facts(config: dict[str, Any], weights: infer.Weights, given: Given) 
         missing["the sample rate of the sound (audio_fs)"] = "--sample-rate HZ"
     if not hears and given.bin_ms is None:
         missing["the width of a bin (dt_ms)"] = "--bin-ms MS"
+    missing |= rounding(config, given)
     if ear and given.wav2spec is None:
         missing[f"the options of the {ear.kind} front-end beside {', '.join(ear.options)}"] = (
             "--wav2spec KEY=VALUE,... (deepSTRF's arguments that were not its defaults, or: defaults)"
@@ -162,6 +175,19 @@ def missing_facts(config: dict[str, Any], weights: infer.Weights, given: Given) 
             "--hz-per-response HZ (1000 / bin_ms if responses are spikes in a bin, 1 if they are hertz)"
         )
     return missing
+
+
+def rounding(config: dict[str, Any], given: Given) -> dict[str, str]:
+    """Return the rounding of a bin as a missing fact, where a bin is no whole number of samples and nobody said so."""
+    if config["_model_class"] == "ICNet":
+        rate_hz, bin_ms = config.get("audio_fs"), config.get("dt_ms", 5.0)
+    else:
+        rate_hz, bin_ms = given.sample_rate_hz, given.bin_ms
+    if rate_hz is None or bin_ms is None or given.round_bin or hop_is_whole(rate_hz, bin_ms):
+        return {}
+    taken, exact = deepstrf.rounded_hop(rate_hz, bin_ms), rate_hz * bin_ms / 1000
+    fact = f"whether the {exact:g} samples of {bin_ms:g} ms at {rate_hz:g} Hz were rounded when it was fitted"
+    return {fact: f"--round-bin (as deepSTRF does: {taken} samples; else check --sample-rate and --bin-ms)"}
 
 
 def describe(origin: Origin, config: dict[str, Any], weights: infer.Weights, given: Given) -> Sidecar:
@@ -227,7 +253,9 @@ def activation_of(weights: infer.Weights, given: Given) -> Slot | None:
         raise ConfigError(f"--activation {given.activation}", remedy=f"begin with one of {', '.join(ACTIVATIONS)}")
     seen = infer.activation(weights)
     told = seen.options if seen is not None and seen.kind == kind else {}
-    return Slot(kind, deepstrf.in_our_words({**told, **options}, deepstrf.ACTIVATION_WORDS))
+    given_words = deepstrf.in_our_words({**told, **options}, deepstrf.ACTIVATION_WORDS)
+    given_words.pop("units", None)  # the model's own number
+    return Slot(kind, given_words)
 
 
 def completed(config: dict[str, Any], sidecar: Sidecar) -> dict[str, Any]:
@@ -235,6 +263,24 @@ def completed(config: dict[str, Any], sidecar: Sidecar) -> dict[str, Any]:
     if config["_model_class"] in RECEPTIVE_FIELDS and sidecar.kernel is None:
         return {"kernel": None, **config}
     return config
+
+
+def build_ear(sidecar: Sidecar, given: Given) -> StreamModule | None:
+    """Return the front-end that the facts given lead to, or say that they cannot be."""
+    if sidecar.wav2spec is None:
+        return None
+    try:
+        return make_wav2spec(sidecar.wav2spec.kind, **sidecar.wav2spec.options)
+    except ConfigError as error:
+        raise ConfigError(
+            f"--wav2spec {given.wav2spec} at --sample-rate {given.sample_rate_hz} and --bin-ms {given.bin_ms:g}: "
+            f"{error.what}",
+            remedy=error.remedy,
+        ) from error
+    except (ArithmeticError, AttributeError, LookupError, MemoryError, RuntimeError, TypeError, ValueError) as error:
+        raise ConfigError(
+            f"--wav2spec {given.wav2spec}: {error or type(error).__name__}", remedy="check its numbers and types"
+        ) from error
 
 
 def check_ear(ear: StreamModule | None, weights: infer.Weights) -> None:

@@ -23,6 +23,7 @@ from rtstrf.stream import StreamModule
 BUNDLED = Path(__file__).parent / "bundled"
 CONFIG_NAME = "config.json"
 WEIGHTS_NAME = "model.safetensors"
+PICKLE_SUFFIXES = (".bin", ".ckpt", ".pickle", ".pkl", ".pt", ".pth")
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,10 +193,20 @@ def read_weights(path: Path) -> tuple[dict[str, torch.Tensor], str]:
     """Read a safetensors file; return its tensors and its SHA-256. Pickles are refused unread."""
     try:
         data = path.read_bytes()
+    except FileNotFoundError as error:
+        pickles = sorted(file.name for file in path.parent.glob("*") if file.suffix in PICKLE_SUFFIXES)
+        if not pickles:
+            raise CheckpointError(
+                f"{path.parent} has no {path.name}", remedy="give the folder with its weights"
+            ) from error
+        raise CheckpointError(
+            f"{path.parent} has no {path.name}, but {', '.join(pickles)}: a pickle, which can run code when opened",
+            remedy=f"save the weights as safetensors, in {path.name}",
+        ) from error
     except OSError as error:
         raise CheckpointError(f"{path} cannot be read: {error}", remedy="give the folder with its weights") from error
     # The length of a safetensors header may begin like a pickle, but a brace follows it at byte 8.
-    if data[8:9] != b"{" and data[:2] in (b"PK", b"\x80\x02", b"\x80\x04", b"\x80\x05"):
+    if data[8:9] != b"{" and data[:2] in (b"PK", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05"):
         raise CheckpointError(
             f"{path} is a pickle, which can run code when opened", remedy="save the weights as safetensors instead"
         )

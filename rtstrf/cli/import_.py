@@ -33,6 +33,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--sample-rate", type=int, metavar="HZ", help="of the sound (audio_fs)")
     parser.add_argument("--bin-ms", type=float, metavar="MS", help="width of a bin (dt_ms)")
     parser.add_argument(
+        "--round-bin",
+        action="store_true",
+        help="where a bin is no whole number of samples: take the nearest, as deepSTRF did (220 for 5 ms at 44.1 kHz)",
+    )
+    parser.add_argument(
         "--wav2spec",
         metavar="[KIND,]KEY=VALUE,...",
         help="arguments of the front-end that were not deepSTRF's defaults, or: defaults; "
@@ -65,6 +70,7 @@ def run(args: argparse.Namespace) -> int:
         hz_per_response=args.hz_per_response,
         sample_rate_hz=args.sample_rate,
         bin_ms=args.bin_ms,
+        round_bin=args.round_bin,
         wav2spec=args.wav2spec,
         prefilter_taps=args.prefilter_taps,
         activation=args.activation,

@@ -19,6 +19,7 @@ from rtstrf.checkpoints.load import load_model
 from rtstrf.checkpoints.save import save_model
 from rtstrf.checkpoints.sidecar import Slot
 from rtstrf.errors import CheckpointError, ConfigError
+from rtstrf.models.icnet import ICNet
 from rtstrf.models.linear import LinearNonlinear
 from rtstrf.models.transformer import Transformer
 from rtstrf.verify.golden import Case, heard
@@ -29,6 +30,7 @@ COMPLETE = Given(
     hz_per_response=200.0,
     sample_rate_hz=44100,
     bin_ms=5.0,
+    round_bin=True,
     wav2spec="defaults,log_offset=1.0",
     prefilter_taps=deepstrf.prefilter_taps(8, 500.0, 20000.0),
 )
@@ -190,18 +192,18 @@ def test_a_model_of_spectrograms_can_be_given_an_ear(tmp_path: Path) -> None:
     ("given", "words"),
     [
         ({"wav2spec": "gammatone"}, "--wav2spec gammatone, but the weights hold a mel"),
-        ({"wav2spec": "defaults,colour=red"}, "does not know colour"),
+        ({"wav2spec": "defaults,colour=red"}, "--wav2spec defaults,colour=red .* does not know colour"),
         ({"wav2spec": "defaults,n_mels=9"}, "_mel_fb in the weights is not"),
         ({"wav2spec": "defaults,n_mels"}, "'n_mels' has no value"),
         ({"activation": "tanh"}, "--activation tanh"),
         ({"activation": "softplus"}, "unexpected readout.activation._raw_b"),
-        ({"prefilter_taps": 1}, "1 taps of AdapTrans"),
-        ({"hz_per_response": 0.0}, "hz per response 0.0"),
-        ({"bin_ms": float("nan")}, "bin ms nan"),
+        ({"prefilter_taps": 1}, "--prefilter-taps 1"),
+        ({"hz_per_response": 0.0}, "--hz-per-response 0.0"),
+        ({"bin_ms": float("nan")}, "--bin-ms nan"),
         ({"sample_rate_hz": 16000}, "_mel_fb in the weights is not what the facts given lead to"),
         ({"wav2spec": "defaults,log_offset=1.0,f_min=400"}, "_mel_fb in the weights is not"),
         ({"wav2spec": "defaults,log_offset=1.0,mel_scale=slaney"}, "_mel_fb in the weights is not"),
-        ({"max_frames": -1}, "max frames -1"),
+        ({"max_frames": -1}, "--max-frames -1"),
     ],
 )
 def test_what_contradicts_the_weights_or_cannot_be_is_refused(
@@ -211,6 +213,23 @@ def test_what_contradicts_the_weights_or_cannot_be_is_refused(
         import_checkpoint(case / "ckpt", tmp_path / "out", dataclasses.replace(COMPLETE, **given))
     assert told.value.remedy
     assert not (tmp_path / "out").exists()
+
+
+def test_a_bin_that_is_no_whole_number_of_samples_is_asked_about(case: Path, tmp_path: Path) -> None:
+    unsaid = dataclasses.replace(COMPLETE, round_bin=False)
+    with pytest.raises(CheckpointError, match=r"whether the 220\.5 samples of 5 ms at 44100 Hz were rounded") as told:
+        import_checkpoint(case / "ckpt", tmp_path / "out", unsaid)
+    assert told.value.remedy == "add to the command: --round-bin"
+    assert "220 samples" in told.value.what
+
+
+def test_an_icnet_whose_bin_was_rounded_is_asked_about_too(tmp_path: Path) -> None:
+    sizes: dict[str, Any] = {"n_filters": 3, "encoder_channels": 4, "encoder_kernel_size": 4, "bottleneck_channels": 3}
+    folder = spectrogram_folder(tmp_path / "m", ICNet(44100, 3, hop_samples=220, **sizes))
+    with pytest.raises(CheckpointError, match="--round-bin"):
+        import_checkpoint(folder, tmp_path / "out", Given(hz_per_response=1.0))
+    told = import_checkpoint(folder, tmp_path / "out", Given(hz_per_response=1.0, round_bin=True))
+    assert (told.hop_samples, told.sample_rate_hz) == (220, 44100)
 
 
 def test_taps_of_a_prefilter_that_is_not_there_are_refused(tmp_path: Path) -> None:
@@ -264,7 +283,7 @@ def given_for(case: Case) -> Given:
     options: dict[str, Any] = {"hz_per_response": 1.0, "bin_ms": 5.0, "max_frames": case.facts["output_shape"][-1]}
     if ear:
         args = ear["args"]
-        options |= {"sample_rate_hz": args["audio_fs"], "bin_ms": args["dt_ms"]}
+        options |= {"sample_rate_hz": args["audio_fs"], "bin_ms": args["dt_ms"], "round_bin": True}
         options["wav2spec"] = "defaults," + words(args, {"kind", "audio_fs", "dt_ms"})
     if prefilter:
         args = prefilter["args"]
@@ -272,7 +291,7 @@ def given_for(case: Case) -> Given:
         options["prefilter_taps"] = deepstrf.prefilter_taps(args["n_frequency_bands"], *edges)
     if activation:
         kind = deepstrf.ACTIVATION_KINDS[activation["class"]]
-        options["activation"] = f"{kind}," + words(activation["args"], {"num_features"})
+        options["activation"] = f"{kind}," + words(activation["args"], set())
     return Given(**options)
 
 

@@ -185,7 +185,14 @@ def test_without_its_sidecar_it_is_refused(folder: Path) -> None:
 
 def test_without_its_weights_it_is_refused(folder: Path) -> None:
     (folder / WEIGHTS).unlink()
+    refused(folder, f"has no {WEIGHTS}", "give the folder with its weights")
+    (folder / WEIGHTS).mkdir()
     refused(folder, WEIGHTS, "cannot be read")
+
+
+def test_a_pickle_beside_is_named_where_the_weights_are_missing(folder: Path) -> None:
+    (folder / WEIGHTS).rename(folder / "pytorch_model.bin")
+    refused(folder, f"has no {WEIGHTS}, but pytorch_model.bin: a pickle", "save the weights as safetensors")
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=50)

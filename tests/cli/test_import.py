@@ -25,7 +25,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_a_folder_of_deepstrf_becomes_one_that_streams(rtstrf: Command, folder: Path, tmp_path: Path) -> None:
-    facts = ("--hz-per-response", 200, "--bin-ms", 5, "--sample-rate", 44100, "--prefilter-taps", TAPS)
+    facts = ("--hz-per-response", 200, "--bin-ms", 5, "--sample-rate", 44100, "--round-bin", "--prefilter-taps", TAPS)
     front_end = ("--wav2spec", "defaults,log_offset=1.0", "--name", "mine")
     outcome = rtstrf("import", folder, "--out", tmp_path / "out", *facts, *front_end)
     assert (outcome.code, outcome.err) == (0, "")
@@ -45,7 +45,7 @@ def test_a_folder_of_deepstrf_becomes_one_that_streams(rtstrf: Command, folder: 
 
 def test_a_long_path_is_printed_in_one_piece_to_be_copied(rtstrf: Command, folder: Path, tmp_path: Path) -> None:
     out = tmp_path.joinpath(*["a-folder-with-a-long-name"] * 5)
-    facts = ("--hz-per-response", 200, "--bin-ms", 5, "--sample-rate", 44100, "--prefilter-taps", TAPS)
+    facts = ("--hz-per-response", 200, "--bin-ms", 5, "--sample-rate", 44100, "--round-bin", "--prefilter-taps", TAPS)
     outcome = rtstrf("import", folder, "--out", out, *facts, "--wav2spec", "defaults,log_offset=1.0")
     assert f"next: rtstrf verify {out}" in outcome.out.splitlines()
     assert [line.partition(":")[0] for line in outcome.out.splitlines()][:2] == ["wav2spec", "prefiltering"]
@@ -74,7 +74,7 @@ def test_a_model_of_spectrograms_is_told_that_it_cannot_hear(rtstrf: Command, tm
 
 
 def test_units_get_their_names_and_facts_from_a_file(rtstrf: Command, folder: Path, tmp_path: Path) -> None:
-    facts = ("--hz-per-response", 200, "--bin-ms", 5, "--sample-rate", 44100, "--prefilter-taps", TAPS)
+    facts = ("--hz-per-response", 200, "--bin-ms", 5, "--sample-rate", 44100, "--round-bin", "--prefilter-taps", TAPS)
     named = (*facts, "--wav2spec", "defaults,log_offset=1.0", "--units", tmp_path / "units.csv")
     (tmp_path / "units.csv").write_text("id,depth_um,best_frequency_hz\nm1-u3,350,1200\nm1-u7,,\n")
     assert_refused(rtstrf("import", folder, "--out", tmp_path / "out", *named), "lists 2 units, the model has 3")
