@@ -100,7 +100,7 @@ def start_display(args: argparse.Namespace, data: str, control: str) -> subproce
             print(f"no window: {problem}; showing the population here instead", file=sys.stderr, flush=True)
     if problem is not None or not args.stay:
         options.append("--exit-at-end")
-    return subprocess.Popen(view_command(data, control, *options))
+    return subprocess.Popen(view_command(data, control, *options), stdin=subprocess.PIPE)
 
 
 def play(
@@ -113,9 +113,10 @@ def play(
 
     keys = [f"model={model}", f"wire.data={data}", f"wire.control={control}", "engine.autostart=false"]
     engine = Engine(live_config(None, "scene", keys))
-    with real_time_process(engine.config.engine.threads), on_signals(engine.request_stop):
+    with real_time_process(engine.config.engine.threads) as settle, on_signals(engine.request_stop):
         try:
             engine.start()
+            settle()
             deadline = time.monotonic() + DISPLAY_WAIT_S
             while not engine.server.clients and display.poll() is None and time.monotonic() < deadline:
                 time.sleep(0.01)

@@ -22,6 +22,8 @@ FINAL_STATES = ("ended", "source_lost")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("endpoint", nargs="?", default=DEFAULT_ENDPOINT, help=f"data endpoint ({DEFAULT_ENDPOINT})")
+    parser.add_argument("--stream", help="only this stream of the server (all)")
+    parser.add_argument("--keys", metavar="FILE", help="this client's key, where the server wants one (rtstrf keys)")
     parser.add_argument(
         "--topics", default="rates", help="kinds of messages, with commas: rates, spectrogram, onoff, level, spikes"
     )
@@ -38,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
     told = 0
     over = False
     last_heard = time.monotonic()
-    with Client(args.endpoint, topics=topics) as client:
+    with Client(args.endpoint, topics=topics, stream=args.stream, keys=args.keys) as client:
         report = _tell_json if args.json else _Reporter(client)
         while True:
             messages = client.poll(0.2)
@@ -56,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
             if args.timeout_s is not None and time.monotonic() - last_heard > args.timeout_s:
                 raise WireError(
                     f"nothing came from {args.endpoint} for {args.timeout_s:g} s",
-                    remedy="start a stream with: rtstrf live, or check the endpoint",
+                    remedy=client.refusal or "start a stream with: rtstrf live, or check the endpoint",
                 )
 
 

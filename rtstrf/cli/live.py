@@ -6,6 +6,7 @@ import argparse
 import json
 import subprocess
 import sys
+from contextlib import ExitStack
 
 HELP = "Hear a sound as it comes and publish the predicted firing rates until it ends or Ctrl-C."
 EXAMPLE = """\
@@ -34,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from rtstrf.cli.session import live_config, print_summary, view_command
+    from rtstrf.cli.session import key_of_view, live_config, print_summary, view_command
     from rtstrf.engine.engine import Engine
     from rtstrf.engine.process import on_signals, real_time_process
 
@@ -44,11 +45,13 @@ def run(args: argparse.Namespace) -> int:
     config = live_config(args.config, args.source, overrides)
     engine = Engine(config)
     display = None
-    with real_time_process(config.engine.threads), on_signals(engine.request_stop):
+    with real_time_process(config.engine.threads), on_signals(engine.request_stop), ExitStack() as view_key:
         try:
             engine.start()
             if args.view:
-                display = subprocess.Popen(view_command(engine.server.data_endpoint, engine.server.control_endpoint))
+                key = view_key.enter_context(key_of_view(engine.server))
+                command = view_command(engine.server.data_endpoint, engine.server.control_endpoint, *key)
+                display = subprocess.Popen(command, stdin=subprocess.PIPE)
             if not args.quiet:
                 print(
                     f"{engine.loaded.sidecar.name} hears {engine.source_name}; rates on "

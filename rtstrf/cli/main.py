@@ -18,7 +18,7 @@ from rtstrf.version import __version__
 
 # In the order a newcomer meets them.
 COMMANDS = (
-    "demo", "live", "view", "listen", "replay", "verify", "bench", "fit",
+    "demo", "live", "view", "listen", "keys", "replay", "verify", "bench", "fit",
     "import", "models", "plugins", "devices", "doctor",
 )  # fmt: skip
 
@@ -64,7 +64,8 @@ def ended_by_sigterm() -> Iterator[None]:
 
 def module_of(command: str) -> str:
     """Return the dotted name of a command's module; a word of Python's own has an underscore behind it."""
-    return f"rtstrf.cli.{command}_" if keyword.iskeyword(command) else f"rtstrf.cli.{command}"
+    name = command.replace("-", "_")
+    return f"rtstrf.cli.{name}_" if keyword.iskeyword(name) else f"rtstrf.cli.{name}"
 
 
 def make_parser() -> argparse.ArgumentParser:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TextIO
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, TextIO
 
 from rtstrf.config.live import LiveConfig, choose_source
 from rtstrf.config.load import apply_override, check, read_yaml
+
+if TYPE_CHECKING:
+    from rtstrf.wire.server import WireServer
 
 
 def live_config(path: str | None, source: str | None, overrides: Sequence[str]) -> LiveConfig:
@@ -25,8 +30,24 @@ def live_config(path: str | None, source: str | None, overrides: Sequence[str]) 
 
 
 def view_command(data: str, control: str, *options: str) -> list[str]:
-    """Return the command that opens a display: a process of its own, so that drawing never delays a hop."""
-    return [sys.executable, "-m", "rtstrf", "view", data, "--control", control, *options]
+    """Return the command that opens a display: a process of its own, so that drawing never delays a hop.
+
+    Give it a pipe as standard input: it closes when whoever holds the other end is gone, were it by kill -9.
+    """
+    return [sys.executable, "-m", "rtstrf", "view", data, "--control", control, "--with-parent", *options]
+
+
+@contextmanager
+def key_of_view(server: WireServer) -> Iterator[list[str]]:
+    """Return what `view_command` must be told beside the endpoints, where the server lets nobody in without a key."""
+    keys = server.guest_keys("view")
+    if keys is None:
+        yield []
+        return
+    with TemporaryDirectory(prefix="rtstrf-") as folder:
+        path = Path(folder) / "view.key"
+        keys.save(path)
+        yield ["--keys", str(path)]
 
 
 def print_summary(status: dict[str, Any], out: TextIO) -> None:

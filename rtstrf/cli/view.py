@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import signal
+import sys
+import threading
 
 HELP = "Show a stream: level, spectrogram, ON and OFF, the population and single units, on one time axis."
 EXAMPLE = """\
@@ -17,23 +20,31 @@ ORDERS = ("auto", "depth", "frequency", "model")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("endpoint", nargs="?", default=DEFAULT_ENDPOINT, help=f"data endpoint ({DEFAULT_ENDPOINT})")
     parser.add_argument("--control", help="control endpoint; by default the greeting names it")
+    parser.add_argument("--keys", metavar="FILE", help="this client's key, where the server wants one (rtstrf keys)")
     parser.add_argument("--seconds", type=float, default=10.0, help="how much time is in view (10)")
     parser.add_argument("--order", default="auto", choices=ORDERS, help="order of the units (auto)")
     parser.add_argument("--terminal", action="store_true", help="show it in the terminal instead of a window")
     parser.add_argument("--screenshot", metavar="PNG", help="save the picture here at the end")
     parser.add_argument("--exit-at-end", action="store_true", help="close when the stream ends")
+    parser.add_argument(
+        "--with-parent", action="store_true", help="close when standard input ends: when whoever opened it is gone"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
+    from rtstrf.display.feed import connect
     from rtstrf.errors import ConfigError
 
     if not 0.5 <= args.seconds <= 60:
         raise ConfigError(f"{args.seconds:g} seconds in view", remedy="choose 0.5 to 60")
+    if args.with_parent:
+        threading.Thread(target=end_with_parent, name="rtstrf-parent", daemon=True).start()
     options = {
         "control": args.control,
         "seconds": args.seconds,
         "exit_when_last": args.exit_at_end,
         "unit_order": args.order,
+        "client": lambda: connect(args.endpoint, args.control, args.keys),
     }
     if not args.terminal:
         from rtstrf.display.app import run as run_window
@@ -46,3 +57,10 @@ def run(args: argparse.Namespace) -> int:
     if args.screenshot:
         save_picture(args.screenshot, history, seconds=args.seconds, unit_order=args.order)
     return 0
+
+
+def end_with_parent() -> None:
+    """Wait for the end of standard input, then do as Ctrl-C does: however a program dies, its pipes are closed."""
+    while sys.stdin.buffer.read(4096):
+        pass
+    signal.raise_signal(signal.SIGINT)

@@ -26,6 +26,14 @@ class WireSection(Section):
         ("spectrogram", "onoff", "level"), strict=False, description="what to publish beside the rates"
     )
     queue_messages: int = Field(1024, ge=16, description="messages that may wait for the network thread")
+    hold_messages: int = Field(
+        320,
+        ge=64,
+        description="messages of each stream held for a client that does not read, before it loses them",
+    )
+    keys: str | None = Field(
+        None, description="a folder made by rtstrf keys: everything is encrypted, and only clients allowed there get in"
+    )
     insecure_lan: bool = Field(
         False, description="allow endpoints that other machines can reach, unencrypted and open to anybody"
     )

@@ -111,8 +111,8 @@ class Feed:
         self._thread.join(timeout=5.0)
 
 
-def connect(endpoint: str, control: str | None = None) -> MessageSource:
+def connect(endpoint: str, control: str | None = None, keys: str | None = None) -> MessageSource:
     """Return a client of the wire that follows everything the display shows."""
     from rtstrf.wire.client import Client
 
-    return Client(endpoint, control, topics=TOPICS)
+    return Client(endpoint, control, topics=TOPICS, keys=keys)

@@ -99,7 +99,9 @@ class Engine:
             status=lambda: self.streams[first].status(),
             handle=Commands(self).handle,
             queue_messages=config.wire.queue_messages,
+            hold_messages=config.wire.hold_messages * len(sections),
             insecure_lan=config.wire.insecure_lan,
+            keys=config.wire.keys,
         )
         configured = make_sinks(config.triggers, config.sinks, self._tell, self.parameters.triggers.__getitem__)
         self.outlet = Outlet(self.server, self.clock, [*sinks, *configured])

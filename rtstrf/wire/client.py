@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 import uuid
 from collections import Counter, deque
@@ -13,6 +14,8 @@ from rtstrf.extras import require
 from rtstrf.wire import host, security, sockets
 from rtstrf.wire.clock_offset import ClockOffset, Probe, best_estimate
 from rtstrf.wire.continuity import Continuity
+from rtstrf.wire.handshake import Handshake
+from rtstrf.wire.keys import ClientKeys
 from rtstrf.wire.message import ARRAY_KINDS, PLAIN_KINDS, Message, decode, topic_of
 from rtstrf.wire.request import COMMANDS
 from rtstrf.wire.requester import Requester
@@ -30,7 +33,7 @@ RECONNECT_IVL_MS = 100
 CONNECT_TIMEOUT_MS = 1000
 RECEIVE_LIMIT_BYTES = 16 * 1024 * 1024
 DRAIN_LIMIT_MESSAGES = 100_000  # a server that sends faster than this reads must not hold a call for ever
-TURN_S = 0.1  # how often an iteration looks whether it was closed
+TURN_S = 0.1  # how often a wait looks whether the client was closed, or refused
 
 
 class Client:
@@ -55,6 +58,8 @@ class Client:
     lag_s : float, optional
     stale_s : float, optional
         Silence after which `stale` is true; a server sends a heartbeat each second.
+    keys : path or ClientKeys, optional
+        The file of this client's key (``rtstrf keys client``), where the server wants one.
     queue_messages : int, optional
         Messages the library keeps while the program does something else.
 
@@ -85,6 +90,7 @@ class Client:
         on_lag: Literal["drain", "raise", "exit"] = "drain",
         lag_s: float = 1.0,
         stale_s: float = 3.0,
+        keys: str | os.PathLike[str] | ClientKeys | None = None,
         queue_messages: int = 4096,
     ) -> None:
         topics = (topics,) if isinstance(topics, str) else tuple(topics)
@@ -102,6 +108,7 @@ class Client:
         self.malformed = 0
         self._control = control
         self._stream = stream
+        self._keys = keys if keys is None or isinstance(keys, ClientKeys) else ClientKeys.load(keys)
         self._topics = topics
         self._on_lag = on_lag
         self._lag_ns = int(lag_s * 1e9)
@@ -127,6 +134,8 @@ class Client:
         data.setsockopt(zmq.RECONNECT_IVL, RECONNECT_IVL_MS)
         data.setsockopt(zmq.CONNECT_TIMEOUT, CONNECT_TIMEOUT_MS)
         data.setsockopt(zmq.MAXMSGSIZE, RECEIVE_LIMIT_BYTES)
+        sockets.set_client_key(data, self._keys)
+        self._handshake = Handshake(self._context, data, self._keys is not None)
         sockets.connect(data, endpoint)
         # Connected first and hello last: subscriptions then arrive in this order, and whoever has been greeted misses
         # nothing from then on. (Those made before the connection would be sent in the order of the alphabet.)
@@ -184,9 +193,10 @@ class Client:
         while self.hello is None:
             left_s = deadline_s - time.monotonic()
             if left_s <= 0:
+                why, remedy = self._handshake.refusal() or ("", "")
                 raise WireError(
-                    f"no server greeted at {self.data_endpoint} within {timeout_s:g} s",
-                    remedy="start one with: rtstrf live; or give the endpoint it printed",
+                    f"no server greeted at {self.data_endpoint} within {timeout_s:g} s{': ' if why else ''}{why}",
+                    remedy=remedy or "start one with: rtstrf live; or give the endpoint it printed",
                 )
             self._pending.extend(self._receive(left_s, 64))
         return self.hello
@@ -197,8 +207,11 @@ class Client:
         messages: list[Message] = []
         while not messages:
             left_s = max(0.0, deadline_s - time.monotonic())
-            if not self._data.poll(int(left_s * 1000 + 0.999)):
-                break
+            if not self._data.poll(int(min(left_s, TURN_S) * 1000 + 0.999)):
+                self._handshake.retry(self.data_endpoint)
+                if left_s <= TURN_S:
+                    break
+                continue
             messages = self._receive_waiting(max_messages)
         return messages
 
@@ -306,6 +319,12 @@ class Client:
     def stale(self) -> bool:
         """Whether nothing, not even a heartbeat, has come for longer than `stale_s`."""
         return self.silence_s > self._stale_s
+
+    @property
+    def refusal(self) -> str | None:
+        """Why the server does not let this client in, as far as it is known; None where it does, or is not there."""
+        refusal = None if self._closed else self._handshake.refusal()
+        return None if refusal is None else f"{refusal[0]}: {refusal[1]}"
 
     @property
     def clock_source(self) -> str | None:
@@ -425,7 +444,7 @@ class Client:
             self._requester.close()
             self._requester = None
         if self._requester is None:
-            self._requester = Requester(self._context, endpoint)
+            self._requester = Requester(self._context, endpoint, self._keys)
         return self._requester.exchange(uuid.uuid4().hex, cmd, args, timeout_s, deadline_s)
 
     # --- closing ----------------------------------------------------------------------------------------------------
@@ -441,6 +460,7 @@ class Client:
         self._closed = True
         if self._requester is not None:
             self._requester.close()
+        self._handshake.close()
         self._data.close(linger=0)
         self._context.term()
 

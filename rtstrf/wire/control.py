@@ -19,6 +19,9 @@ _log = logging.getLogger(__name__)
 READ_ONLY = frozenset({"hello", "ping", "status", "events", "get"})
 """Commands that change nothing, so that repeating them is no harm and the answer should be a fresh one."""
 
+UNIQUE_FROM_CHARACTERS = 16
+"""A text id of so many characters is taken as unique in the world, a shorter one or an integer as one client's own."""
+
 REMEMBERED_REQUESTS = 1024
 REMEMBERED_S = 60.0
 
@@ -60,10 +63,10 @@ class Control:
         self._answer = answer
         self._now_ns = now_ns
         self._wake = wake
-        self._entries: OrderedDict[str | int, _Entry] = OrderedDict()
+        self._entries: OrderedDict[tuple[bytes, str | int], _Entry] = OrderedDict()
         self._resolved: deque[tuple[_Entry, Future[dict[str, Any]]]] = deque()
 
-    def receive(self, envelope: Envelope, data: bytes) -> bytes | None:
+    def receive(self, envelope: Envelope, data: bytes, *, allowed: bool = True) -> bytes | None:
         """Execute a request.
 
         Parameters
@@ -72,6 +75,8 @@ class Control:
             Where the reply goes; returned by `resolved`.
         data : bytes
             As received.
+        allowed : bool, optional
+            False where its sender may not command this server any more: the reply says so, and nothing is done.
 
         Returns
         -------
@@ -83,6 +88,10 @@ class Control:
         try:
             raw = read_object(data)
             identity = id_of(raw)
+            if not allowed:
+                raise RequestError(
+                    "not_allowed", "this key may not command this server any more", remedy="ask who runs it"
+                )
             request = check(raw)
             if request.cmd in READ_ONLY:
                 outcome = self._execute(_Entry(request, envelope, t1_ns, 0.0))
@@ -118,9 +127,12 @@ class Control:
     def _once(self, request: Request, envelope: Envelope, t1_ns: int) -> Outcome | None:
         now_s = time.monotonic()
         self._forget(now_s)
-        entry = self._entries.get(request.id)
+        unique = isinstance(request.id, str) and len(request.id) >= UNIQUE_FROM_CHARACTERS
+        # The first frame of an envelope is the client's connection, or the name it has given itself.
+        key = (b"" if unique else envelope[0], request.id)
+        entry = self._entries.get(key)
         if entry is None:
-            entry = self._entries[request.id] = _Entry(request, envelope, t1_ns, now_s)
+            entry = self._entries[key] = _Entry(request, envelope, t1_ns, now_s)
             entry.outcome = self._execute(entry)
         elif not entry.request.same_as(request):
             raise RequestError(

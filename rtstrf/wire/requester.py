@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from rtstrf.errors import WireError
 from rtstrf.extras import require
 from rtstrf.wire import sockets, strict_json
+from rtstrf.wire.handshake import Handshake
+from rtstrf.wire.keys import ClientKeys
 from rtstrf.wire.message import VERSION
 from rtstrf.wire.request import RequestError
 
@@ -29,11 +31,15 @@ class Requester:
     context : zmq.Context
     endpoint : str
         Of the server's control channel.
+    keys : ClientKeys, optional
+        What to enter with, where the server wants a key.
     """
 
-    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], endpoint: str) -> None:
+    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], endpoint: str, keys: ClientKeys | None = None) -> None:
         self.endpoint = endpoint
         self._context = context
+        self._keys = keys
+        self._handshake: Handshake | None = None
         self._socket: zmq.Socket[bytes] | None = None
 
     def exchange(
@@ -70,9 +76,11 @@ class Requester:
             raise RequestError("bad_arguments", f"{cmd} cannot be sent: {error}") from None
         reply = self._send_until_answered(identity, data, deadline_s)
         if reply is None:
+            why, remedy = (self._handshake and self._handshake.refusal()) or ("", "")
             raise WireError(
-                f"no answer to {cmd!r} from {self.endpoint} within {timeout_s:g} s",
-                remedy="check that the server runs, and that this is its control endpoint and not that of the data",
+                f"no answer to {cmd!r} from {self.endpoint} within {timeout_s:g} s{': ' if why else ''}{why}",
+                remedy=remedy
+                or "check that the server runs, and that this is its control endpoint and not that of the data",
             )
         if reply["ok"] is True:
             return reply
@@ -85,7 +93,7 @@ class Requester:
         t0_ns = 0
         while (now_s := time.monotonic()) < deadline_s:
             due = now_s >= repeat_s
-            wait_s = deadline_s - now_s if due else min(deadline_s, repeat_s) - now_s
+            wait_s = min(deadline_s - now_s, REPEAT_S) if due else min(deadline_s, repeat_s) - now_s
             ready = socket.poll(int(wait_s * 1000 + 0.999), zmq.POLLIN | zmq.POLLOUT if due else zmq.POLLIN)
             if ready & zmq.POLLIN:
                 frames = socket.recv_multipart()
@@ -96,6 +104,8 @@ class Requester:
                 t0_ns = time.monotonic_ns()
                 socket.send(data, zmq.DONTWAIT)
                 repeat_s = time.monotonic() + REPEAT_S
+            elif self._handshake is not None:
+                self._handshake.retry(self.endpoint)
         return None
 
     def _opened(self) -> zmq.Socket[bytes]:
@@ -106,9 +116,11 @@ class Requester:
                 socket.setsockopt(zmq.IMMEDIATE, 1)  # or it would wait for a server that starts an hour later
                 socket.setsockopt(zmq.RECONNECT_IVL, RECONNECT_IVL_MS)
                 socket.setsockopt(zmq.MAXMSGSIZE, RECEIVE_LIMIT_BYTES)
+                sockets.set_client_key(socket, self._keys)
+                self._handshake = Handshake(self._context, socket, self._keys is not None)
                 sockets.connect(socket, self.endpoint)
             except BaseException:
-                socket.close(linger=0)
+                self._leave(socket)
                 raise
             self._socket = socket
         return self._socket
@@ -116,8 +128,14 @@ class Requester:
     def close(self) -> None:
         """Disconnect, forgetting what was not sent; may be called twice."""
         if self._socket is not None:
-            self._socket.close(linger=0)
+            self._leave(self._socket)
             self._socket = None
+
+    def _leave(self, socket: zmq.Socket[bytes]) -> None:
+        if self._handshake is not None:
+            self._handshake.close()
+            self._handshake = None
+        socket.close(linger=0)
 
 
 def _read_reply(frames: list[bytes], identity: str) -> dict[str, Any] | None:

@@ -1,12 +1,16 @@
-"""Who may reach the server: loopback only, unless the user says otherwise in so many words."""
+"""Who may reach the server: loopback only, unless keys say who, or the user says anybody in so many words."""
 
 from __future__ import annotations
 
 import ipaddress
+from collections import Counter
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rtstrf.errors import WireError
+
+if TYPE_CHECKING:
+    from rtstrf.wire.keys import ServerKeys
 
 
 def host_of(endpoint: str) -> str | None:
@@ -78,28 +82,58 @@ class Security:
     ----------
     insecure_lan : bool
         The user has said that anybody on the network may read the rates and command the server.
+    keys : ServerKeys or None
+        Everything is encrypted, and only clients whose keys are allowed get in.
+
+    Raises
+    ------
+    WireError
+        If both are given: they contradict each other.
     """
 
     insecure_lan: bool = False
+    keys: ServerKeys | None = None
+
+    def __post_init__(self) -> None:
+        if self.insecure_lan and self.keys is not None:
+            raise WireError(
+                "--insecure-lan lets anybody in, and wire.keys only those with an allowed key", remedy="leave one out"
+            )
 
     def check_bind(self, endpoint: str) -> None:
-        """Refuse to be reached from other machines unless the user has said so.
+        """Refuse to be reached from other machines unless keys or the user say by whom.
 
         Raises
         ------
         WireError
-            If the endpoint is beyond loopback and `insecure_lan` is not set.
+            If the endpoint is beyond loopback, `insecure_lan` is not set, and there are no keys or no client is
+            allowed by them.
 
         Examples
         --------
         >>> Security().check_bind("tcp://127.0.0.1:5590")
         """
-        if not is_loopback(endpoint) and not self.insecure_lan:
+        if is_loopback(endpoint) or self.insecure_lan:
+            return
+        if self.keys is None:
             raise WireError(
                 f"{endpoint} could be reached from other machines, and nothing on this wire is encrypted or checked",
-                remedy="bind to 127.0.0.1, or on a network you trust entirely say --insecure-lan",
+                remedy="bind to 127.0.0.1; or make keys (rtstrf keys, docs/rig.md) and set wire.keys; or on a network "
+                "you trust entirely say --insecure-lan",
+            )
+        if not self.keys.clients():
+            raise WireError(
+                f"{endpoint} is for other machines, and no client is allowed in {self.keys.folder}",
+                remedy=f"allow one: rtstrf keys allow NAME KEY --folder {self.keys.folder}",
             )
 
     def describe(self) -> dict[str, Any]:
         """Return what the greeting says about it."""
-        return {"mechanism": "NULL", "insecure_lan": self.insecure_lan}
+        if self.keys is None:
+            return {"mechanism": "NULL", "insecure_lan": self.insecure_lan}
+        access = Counter(client.access for client in self.keys.clients())
+        return {
+            "mechanism": "CURVE",
+            "insecure_lan": False,
+            "clients_allowed": {"read-only": access["read-only"], "read-write": access["read-write"]},
+        }

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 import threading
 import time
 import uuid
@@ -22,6 +23,8 @@ from rtstrf.errors import WireError
 from rtstrf.extras import require
 from rtstrf.wire import host, message, sockets, strict_json
 from rtstrf.wire.control import Control
+from rtstrf.wire.gate import Gate
+from rtstrf.wire.keys import ClientKeys, ServerKeys
 from rtstrf.wire.outbox import Outbox
 from rtstrf.wire.publisher import Publisher
 from rtstrf.wire.request import RequestError
@@ -82,7 +85,9 @@ class WireServer:
         Messages that ZeroMQ holds for a client that does not read, before it loses them. It should be a few times
         what all streams together publish at one go.
     insecure_lan : bool, optional
-        Allow endpoints that other machines can reach.
+        Allow endpoints that other machines can reach, to anybody and unencrypted.
+    keys : path, optional
+        A folder made by ``rtstrf keys``: everything is encrypted, and only clients that are allowed there get in.
 
     Attributes
     ----------
@@ -108,8 +113,9 @@ class WireServer:
         queue_messages: int = 1024,
         hold_messages: int = sockets.HOLD_MESSAGES,
         insecure_lan: bool = False,
+        keys: str | os.PathLike[str] | None = None,
     ) -> None:
-        self._security = Security(insecure_lan=insecure_lan)
+        self._security = Security(insecure_lan, None if keys is None else ServerKeys(keys))
         for endpoint in (data, control):
             self._security.check_bind(endpoint)
         self.run = uuid.uuid4().hex
@@ -143,8 +149,11 @@ class WireServer:
                 raise WireError("this server was started before", remedy="make a new WireServer for a new run")
             self._context = zmq.Context()
             try:
-                self._data = sockets.data_socket(self._context, self.data_endpoint, self._hold_messages)
-                self._router = sockets.control_socket(self._context, self.control_endpoint)
+                keys = self._security.keys
+                self._gate = None if keys is None else Gate(self._context, keys)
+                pair = None if keys is None else keys.pair
+                self._data = sockets.data_socket(self._context, self.data_endpoint, self._hold_messages, pair)
+                self._router = sockets.control_socket(self._context, self.control_endpoint, pair)
             except BaseException:
                 self._context.destroy(linger=0)
                 raise
@@ -288,6 +297,10 @@ class WireServer:
         """Clients that listen, as far as subscriptions tell."""
         return self._subscriptions.clients
 
+    def guest_keys(self, name: str) -> ClientKeys | None:
+        """Return keys for a display that this process opens, good until the server ends; None where none are wanted."""
+        return None if self._security.keys is None else self._security.keys.guest(name)
+
     def stop(self) -> None:
         """Send what is queued, answer what was asked, close both sockets; may be called twice."""
         with self._lifecycle:
@@ -315,13 +328,17 @@ class WireServer:
             self._waker.close()
             self._data.close(linger=LINGER_AT_STOP_MS)
             self._router.close(linger=LINGER_AT_STOP_MS)
+            if self._gate is not None:
+                self._gate.close()
             self._context.term()
 
     def _serve(self, wake_descriptor: int) -> None:
         poller = zmq.Poller()
         for each in (self._data, self._router, wake_descriptor):
             poller.register(each, zmq.POLLIN)
-        publisher, streams = self._publisher, self._streams
+        publisher, streams, gate = self._publisher, self._streams, self._gate
+        if gate is not None:
+            poller.register(gate.socket, zmq.POLLIN)
         while True:
             stopping = self._stopping  # read before the queue is emptied: nothing is queued after it was set
             backlog = self._guarded(publisher.send_queued)
@@ -342,6 +359,8 @@ class WireServer:
             ready = dict(poller.poll(math.ceil(publisher.wait_s() * 1000) if idle else 0))
             if wake_descriptor in ready:
                 self._waker.clear()
+            if gate is not None and gate.socket in ready:
+                self._guarded(gate.answer)
             if self._data in ready:
                 self._guarded(publisher.receive_subscriptions)
             if self._router in ready:
@@ -358,13 +377,15 @@ class WireServer:
     def _receive_requests(self) -> None:
         for _ in range(REQUESTS_A_TURN):
             try:
-                frames = self._router.recv_multipart(zmq.DONTWAIT)
+                frames = self._router.recv_multipart(zmq.DONTWAIT, copy=False)
             except zmq.Again:
                 return
-            *envelope, request = frames
+            *envelope, request = (frame.bytes for frame in frames)
             if len(envelope) > 1 and envelope[1:] != [b""]:  # a REQ socket puts one empty frame before its request
                 envelope, request = envelope[:1], b"more than one frame"
-            reply = self._control.receive(tuple(envelope), request)
+            # A connection outlives the permission it was made with: the list is asked again for each request.
+            allowed = self._gate is None or self._gate.may_enter("control", str(frames[-1].get("User-Id")))
+            reply = self._control.receive(tuple(envelope), request, allowed=allowed)
             if reply is not None:
                 self._router.send_multipart([*envelope, reply], zmq.DONTWAIT)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from rtstrf.errors import WireError
 from rtstrf.extras import require
+from rtstrf.wire.keys import ClientKeys, KeyPair
 
 if TYPE_CHECKING:
     import zmq
@@ -21,6 +22,7 @@ RECEIVE_LIMIT_BYTES = 1024 * 1024  # ZeroMQ hangs up beyond it; between the requ
 BUFFER_BYTES = 64 * 1024
 HEARTBEAT_IVL_MS = 1000
 HEARTBEAT_TIMEOUT_MS = 3000
+HANDSHAKE_MS = 5000  # whoever connects and says nothing holds a file descriptor for so long
 
 
 def set_common_options(socket: zmq.Socket[bytes], endpoint: str) -> None:
@@ -28,6 +30,7 @@ def set_common_options(socket: zmq.Socket[bytes], endpoint: str) -> None:
     socket.setsockopt(zmq.SNDBUF, BUFFER_BYTES)
     socket.setsockopt(zmq.RCVBUF, BUFFER_BYTES)
     socket.setsockopt(zmq.LINGER, 0)
+    socket.setsockopt(zmq.HANDSHAKE_IVL, HANDSHAKE_MS)
     socket.setsockopt(zmq.HEARTBEAT_IVL, HEARTBEAT_IVL_MS)
     socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, HEARTBEAT_TIMEOUT_MS)
     socket.setsockopt(zmq.HEARTBEAT_TTL, HEARTBEAT_TIMEOUT_MS)
@@ -35,10 +38,29 @@ def set_common_options(socket: zmq.Socket[bytes], endpoint: str) -> None:
         socket.setsockopt(zmq.IPV6, 1)
 
 
+def set_server_key(socket: zmq.Socket[bytes], pair: KeyPair, domain: str) -> None:
+    """Let nobody in without a key, and ask the gate about each; `domain` is the name the gate knows the socket by."""
+    socket.setsockopt(zmq.CURVE_SERVER, 1)
+    socket.setsockopt_string(zmq.CURVE_SECRETKEY, pair.secret)
+    socket.setsockopt_string(zmq.ZAP_DOMAIN, domain)
+    socket.setsockopt(zmq.ZAP_ENFORCE_DOMAIN, 1)  # or everybody would be let in while no gate is there
+
+
+def set_client_key(socket: zmq.Socket[bytes], keys: ClientKeys | None) -> None:
+    """Show a key, and talk to the server it is for only; nothing is set where there is none."""
+    if keys is not None:
+        socket.setsockopt_string(zmq.CURVE_SERVERKEY, keys.server)
+        socket.setsockopt_string(zmq.CURVE_PUBLICKEY, keys.pair.public)
+        socket.setsockopt_string(zmq.CURVE_SECRETKEY, keys.pair.secret)
+
+
 def data_socket(
-    context: zmq.Context[zmq.Socket[bytes]], endpoint: str, hold_messages: int = HOLD_MESSAGES
+    context: zmq.Context[zmq.Socket[bytes]],
+    endpoint: str,
+    hold_messages: int = HOLD_MESSAGES,
+    pair: KeyPair | None = None,
 ) -> zmq.Socket[bytes]:
-    """Return the server's data socket, bound.
+    """Return the server's data socket, bound; encrypted where a pair of keys is given.
 
     Raises
     ------
@@ -50,11 +72,15 @@ def data_socket(
     data.setsockopt(zmq.SNDHWM, hold_messages)
     data.setsockopt(zmq.MAXMSGSIZE, RECEIVE_LIMIT_BYTES)
     data.setsockopt(zmq.XPUB_VERBOSER, 1)  # a second subscriber of a topic is a new one to greet, and to count
+    if pair is not None:
+        set_server_key(data, pair, "data")
     bind(data, endpoint, "data")
     return data
 
 
-def control_socket(context: zmq.Context[zmq.Socket[bytes]], endpoint: str) -> zmq.Socket[bytes]:
+def control_socket(
+    context: zmq.Context[zmq.Socket[bytes]], endpoint: str, pair: KeyPair | None = None
+) -> zmq.Socket[bytes]:
     """Return the server's control socket, bound; raises as `data_socket` does."""
     router = context.socket(zmq.ROUTER)
     set_common_options(router, endpoint)
@@ -62,6 +88,8 @@ def control_socket(context: zmq.Context[zmq.Socket[bytes]], endpoint: str) -> zm
     router.setsockopt(zmq.RCVHWM, REPLIES_HELD)
     router.setsockopt(zmq.MAXMSGSIZE, RECEIVE_LIMIT_BYTES)
     router.setsockopt(zmq.ROUTER_HANDOVER, 1)  # a client that names itself and restarts takes its name along
+    if pair is not None:
+        set_server_key(router, pair, "control")
     bind(router, endpoint, "control")
     return router
 

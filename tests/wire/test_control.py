@@ -50,9 +50,39 @@ def test_a_command_is_executed_with_its_arguments_and_its_result_returned():
 def test_a_repeated_request_is_executed_once_and_answered_each_time(cmd):
     count = itertools.count()
     desk = Desk(lambda cmd, args: {"count": next(count)})
-    replies = [desk.ask(cmd), desk.ask(cmd, envelope=(b"reconnected",)), desk.ask(cmd)]
+    unique = "5b1c5b1c5b1c5b1c"
+    replies = [desk.ask(cmd, unique), desk.ask(cmd, unique, envelope=(b"reconnected",)), desk.ask(cmd, unique)]
     assert [reply["result"]["count"] for reply in replies] == [0, 0, 0]
     assert len(desk.told) == 1
+
+
+@pytest.mark.parametrize("identity", [1, "1", "x" * 15])
+def test_two_clients_with_the_same_short_id_are_two_requests_with_a_reply_each(identity):
+    desk = Desk(lambda cmd, args: {"label": args["label"]})
+    replies = [
+        desk.ask("mark", identity, envelope=(client,), label=label)
+        for client, label in ((b"one", "left"), (b"two", "right"), (b"one", "left"))
+    ]
+    assert [reply["result"]["label"] for reply in replies] == ["left", "right", "left"]
+    assert [args["label"] for _, args in desk.told] == ["left", "right"]
+
+
+def test_two_clients_that_wait_under_the_same_short_id_are_each_answered():
+    futures = {"left": Future(), "right": Future()}
+    desk = Desk(lambda cmd, args: futures[args["label"]])
+    assert desk.ask("mark", 1, envelope=(b"one",), label="left") is None
+    assert desk.ask("mark", 1, envelope=(b"two",), label="right") is None
+    for label in ("right", "left"):
+        futures[label].set_result({"label": label})
+    replies = {envelope: json.loads(reply)["result"]["label"] for envelope, reply in desk.control.resolved()}
+    assert replies == {(b"one",): "left", (b"two",): "right"}
+
+
+def test_whoever_may_not_command_any_more_is_told_and_nothing_is_done():
+    desk = Desk()
+    request = json.dumps({"v": 1, "id": 1, "cmd": "stop"}).encode()
+    assert json.loads(desk.control.receive(HERE, request, allowed=False))["error"]["code"] == "not_allowed"
+    assert desk.told == []
 
 
 def test_a_refusal_is_repeated_too():
@@ -104,15 +134,16 @@ def test_no_more_than_1024_requests_are_remembered():
 def test_a_future_is_answered_when_it_resolves_to_whoever_asked_last():
     future: Future[dict] = Future()
     desk = Desk(lambda cmd, args: future)
-    assert desk.ask("start") is None
-    assert desk.ask("start", envelope=(b"reconnected",)) is None
+    unique = "5b1c5b1c5b1c5b1c"
+    assert desk.ask("start", unique) is None
+    assert desk.ask("start", unique, envelope=(b"reconnected",)) is None
     assert (desk.control.resolved(), desk.wakes) == ([], 0)
     future.set_result({"at": 5})
     assert desk.wakes == 1
     [(envelope, reply)] = desk.control.resolved()
     assert envelope == (b"reconnected",)
     assert json.loads(reply)["result"] == {"at": 5}
-    assert desk.ask("start")["result"] == {"at": 5}  # now at once, and still executed once
+    assert desk.ask("start", unique)["result"] == {"at": 5}  # now at once, and still executed once
     assert len(desk.told) == 1
 
 
