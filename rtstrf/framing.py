@@ -42,6 +42,14 @@ class Framer:
 
     latency_s = 0.0  # beyond the hop itself
 
+    @property
+    def period(self) -> tuple[int, int]:
+        """Samples of the source after which hops lie as before, and how many hops that is."""
+        return self.hop_samples, 1
+
+    def skip(self, periods: int) -> None:
+        """Let periods of silence pass, after at least a second of it; nothing has to be done, as no sample is kept."""
+
     def push(self, samples: np.ndarray) -> np.ndarray:
         """Add a block of any length and return the hops it completes.
 

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from rtstrf.clock import ClockWatch
 from rtstrf.engine.ledger import Hop
 from rtstrf.errors import SoundError
 from rtstrf.sound.pace import Paced
 from rtstrf.sound.source import Block
+from rtstrf.wire.message import Flags
 
 if TYPE_CHECKING:
     from rtstrf.engine.stream import LiveStream, Session
@@ -41,6 +43,7 @@ class Capture:
         policy = session.config.engine.on_source_lost
         self._waits = stream.source.comes_back if policy is None else policy == "wait"
         self._lost = False
+        self._watch = ClockWatch()
 
     def begin(self, at_ns: int | None) -> None:
         """Let a source without a clock of its own begin, at once or at a time on the monotonic clock."""
@@ -63,6 +66,7 @@ class Capture:
                     self._hand_over(stream.ledger.finish(time.monotonic_ns()))
                     break
                 self._take(block)
+                self._look_at_clocks()
             else:
                 if self._lost:
                     now_ns = time.monotonic_ns()
@@ -120,6 +124,20 @@ class Capture:
             stream.keeper = None
             stream.keeping_failed = f"the sound was not kept: {error}"
             stream.outlet.event("fault", what=stream.keeping_failed, remedy="make room on the disk")
+
+    def _look_at_clocks(self) -> None:
+        """Tell of a clock that stepped: the device's, as its samples show, or this machine's."""
+        ledger = self._stream.ledger
+        slept_ns, set_ns = self._watch.look()
+        stepped_ns, ledger.clock_step_ns = ledger.clock_step_ns, 0
+        for cause, step_ns in (("device", stepped_ns), ("sleep", slept_ns), ("wall clock", set_ns)):
+            if step_ns:
+                self._stream.outlet.event(
+                    "clock_step", cause=cause, step_ms=round(step_ns / 1e6, 3), at_sample=ledger.position
+                )
+        if stepped_ns or slept_ns:
+            inference = self._stream.inference
+            self._session.handover.command(lambda: inference.flag_next(Flags.CLOCK_STEP))
 
     # --- devices come and go ----------------------------------------------------------------------------------------
 

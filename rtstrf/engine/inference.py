@@ -216,6 +216,10 @@ class Inference:
         self._outlet.event("reset", **told)
         return told
 
+    def flag_next(self, flags: Flags) -> None:
+        """Let the next message bear flags."""
+        self._next_flags |= flags
+
     def changed(self, change: Change) -> dict[str, Any]:
         """Tell that a live parameter was changed, between two hops."""
         self._next_flags |= Flags.PARAMETER_CHANGED

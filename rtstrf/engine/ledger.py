@@ -62,6 +62,13 @@ class Ledger:
     conceal_samples : int
         Longest loss that is concealed; a longer one becomes a gap.
 
+    Attributes
+    ----------
+    samples_in, samples_lost : int
+        Captured, and lost.
+    clock_step_ns : int
+        By how much the device's clock stepped, all steps together; whoever tells of them sets it to 0.
+
     Notes
     -----
     State: samples booked (an integer, for ever exact), the loss ranges that hops still to come may hold, the fitted
@@ -86,6 +93,8 @@ class Ledger:
         self.clock = AudioClock(self._rate_hz) if speed is not None else None
         self.samples_in = 0
         self.samples_lost = 0
+        self.clock_step_ns = 0
+        self._latest_ns = 0  # time given out: they never step back, but where the clock does
         self._next_bin = 0
         self._losses: deque[range] = deque()  # on the source's clock
 
@@ -106,7 +115,10 @@ class Ledger:
         self.samples_lost += block.lost_samples
         self.samples_in += len(block.samples)
         if (len(block.samples) or block.lost_samples) and self.clock is not None:
-            self.clock.update(self.position, block.t_ns)
+            step_ns = self.clock.update(self.position, block.t_ns)
+            if step_ns:
+                self.clock_step_ns += step_ns
+                self._latest_ns = 0
         hops: list[Hop] = []
         for part in self._filled(block):
             hops += self._place(self._framer.push(part), block.t_ns)
@@ -115,6 +127,8 @@ class Ledger:
     def resume(self, block: Block) -> Block:
         """Return the first block after the source was away, with what was not heard counted by the monotonic clock."""
         lost = max(0, round(self._samples_due(block.t_ns)) - self.position - len(block.samples))
+        if self.clock is not None:
+            self.clock.restart()
         return replace(block, lost_samples=max(block.lost_samples, lost))
 
     def unheard(self, now_ns: int) -> int:
@@ -135,10 +149,19 @@ class Ledger:
         return self.clock.samples_at(t_ns) if self.clock is not None and self.position else 0
 
     def _filled(self, block: Block) -> Iterator[np.ndarray]:
-        """Yield zeros for what was lost, a second at a time so that an hour's loss takes no hour's memory."""
+        """Yield zeros for what was lost, a second at a time; of a long silence only its beginning and its end."""
         left = block.lost_samples
+        second = round(self._rate_hz)
+        skippable = left - 2 * second if left > self._conceal_samples else 0
+        if skippable > 0:
+            yield np.zeros(second, dtype=np.float32)
+            source_samples, hops = self._framer.period
+            periods = skippable // source_samples
+            self._framer.skip(periods)
+            self._next_bin += periods * hops
+            left -= second + periods * source_samples
         while left > 0:
-            count = min(left, 48_000)
+            count = min(left, second)
             yield np.zeros(count, dtype=np.float32)
             left -= count
         yield block.samples
@@ -169,4 +192,6 @@ class Ledger:
 
     def _time_ns(self, samples: float, t_ns: int) -> int:
         # A fitted time cannot be later than the block that brought the sample.
-        return t_ns if self.clock is None else min(t_ns, self.clock.time_ns(samples))
+        fitted_ns = t_ns if self.clock is None else min(t_ns, self.clock.time_ns(samples))
+        self._latest_ns = max(self._latest_ns, fitted_ns)
+        return self._latest_ns

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rtstrf.clock import RunClock
+from rtstrf.clock import AudioClock, RunClock
 from rtstrf.config.live import LiveConfig
 from rtstrf.config.sources import PacedSourceSection, SourceSection
 from rtstrf.engine.batch import Batch
@@ -207,7 +207,7 @@ class LiveStream:
             "samples_in": ledger.samples_in,
             "samples_lost": ledger.samples_lost,
             "sinks_lost": self.outlet.sinks.lost(),
-            "drift_ppm": round(ledger.clock.drift_ppm, 3) if ledger.clock is not None else None,
+            **_clock_facts(ledger.clock),
         }
 
     def greeting(self) -> dict[str, Any]:
@@ -232,3 +232,13 @@ class LiveStream:
     def _path_of_sound(self) -> str:
         path = Path(str(self._session.config.engine.keep_sound))
         return str(path.with_name(f"{path.stem}-{self.name}{path.suffix}") if self.outlet.stream else path)
+
+
+def _clock_facts(clock: AudioClock | None) -> dict[str, float | None]:
+    if clock is None:
+        return dict.fromkeys(("drift_ppm", "clock_offset_ms", "clock_uncertainty_ms"))
+    return {
+        "drift_ppm": round(clock.drift_ppm, 3),
+        "clock_offset_ms": round(clock.offset_ns / 1e6, 4),
+        "clock_uncertainty_ms": round(clock.uncertainty_ns / 1e6, 4),
+    }

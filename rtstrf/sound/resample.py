@@ -102,6 +102,15 @@ class Hops:
         self.dropped_samples = self._maker.pending_samples
         return hops
 
+    @property
+    def period(self) -> tuple[int, int]:
+        """Samples of the source after which hops lie as before, and how many hops that is."""
+        return self._maker.period
+
+    def skip(self, periods: int) -> None:
+        """Let periods of silence pass without computing them, after at least a second of it."""
+        self._maker.skip(periods)
+
     def source_samples_needed(self, bin_index: int) -> int:
         """Return how many samples of the source must have come in before that bin is out."""
         return self._maker.source_samples_needed(bin_index)
@@ -155,6 +164,17 @@ class _PolyphaseHops:
             self._samples = np.concatenate([self._samples, np.zeros(max(missing, 0))])
         self._ended = True
         return self._next_hops(count)
+
+    @property
+    def period(self) -> tuple[int, int]:
+        source_samples = self.hop_samples * self.down
+        hops = self.up // gcd(source_samples, self.up)
+        return hops * source_samples // self.up, hops
+
+    def skip(self, periods: int) -> None:
+        source_samples, hops = self.period
+        self._first += periods * source_samples  # what is kept is silence, and so it would be then
+        self._hops_out += periods * hops
 
     def source_samples_needed(self, bin_index: int) -> int:
         last = (bin_index + 1) * self.hop_samples - 1

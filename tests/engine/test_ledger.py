@@ -97,6 +97,61 @@ def test_a_fitted_time_is_never_later_than_the_block_that_brought_it() -> None:
             assert hop.t_cap_ns <= t_ns
 
 
+def test_times_given_out_never_step_back_while_the_clock_is_being_fitted() -> None:
+    book, times = ledger(), []
+    rng = np.random.default_rng(1)
+    for n in range(1, 1000):
+        t_ns = n * 5_000_000 + int(rng.exponential(3e6))
+        times += [hop.t_cap_ns for hop in book.book(block(np.ones(HOP), t_ns=t_ns))]
+    assert np.diff(times).min() >= 0
+
+
+def test_a_step_of_the_clock_is_there_to_be_told() -> None:
+    book = ledger()
+    for n in range(1, 4000):
+        book.book(block(np.ones(HOP), t_ns=n * 5_000_000 - (50_000_000 if n > 2000 else 0)))
+    assert book.clock_step_ns == pytest.approx(-50_000_000, abs=1000)
+    (hop,) = book.book(block(np.ones(HOP), t_ns=4000 * 5_000_000 - 50_000_000))
+    assert hop.t_cap_ns == pytest.approx(4000 * 5_000_000 - 50_000_000, abs=1000)
+
+
+@settings(max_examples=50, deadline=None)
+@given(before=st.integers(10, 500), away_s=st.floats(0.2, 7200), ppm=st.floats(-200, 200), length=st.integers(1, 4800))
+def test_what_was_not_heard_while_a_device_was_away_is_counted_by_the_clock(
+    before: int, away_s: float, ppm: float, length: int
+) -> None:
+    book = ledger()
+    second_ns = 1e9 * (1 + 1e-6 * ppm)
+    for n in range(1, before + 1):
+        book.book(block(np.ones(HOP), t_ns=round(n * HOP / RATE * second_ns)))
+    end_ns = round((before * HOP + length) / RATE * second_ns + away_s * 1e9)
+    back = book.resume(block(np.ones(length), t_ns=end_ns))
+    hops = book.book(back)
+    # Exact at the device's nominal rate; its drift is known only as well as so short a sound lets it be.
+    assert back.lost_samples == pytest.approx(away_s * RATE, abs=2 + 250e-6 * (away_s + 3) * RATE)
+    assert book.samples_in + book.samples_lost == book.position
+    for hop in hops:
+        assert hop.t_cap_ns == pytest.approx(end_ns - (book.position - (hop.index + 1) * HOP) / RATE * 1e9, abs=2e4)
+
+
+@pytest.mark.parametrize("rate_hz", [48000, 44100, 16000, 22050])
+@pytest.mark.parametrize("lost", [5 * 44100 + 17, 123_457, 1_000_001])
+def test_a_long_loss_is_passed_over_in_no_time_and_what_follows_is_as_if_zeros_had_been_heard(
+    rate_hz: int, lost: int
+) -> None:
+    rng = np.random.default_rng(0)
+    before, after = (rng.normal(size=3 * rate_hz // 2).astype(np.float32) for _ in range(2))
+    book = Ledger(Hops(rate_hz, RATE, HOP), HOP, rate_hz, speed=1.0, conceal_samples=rate_hz // 100)
+    booked_hops = book.book(Block(before, 0)) + book.book(Block(after, 0, lost))
+    plain = Hops(rate_hz, RATE, HOP)
+    sound = np.concatenate([before, np.zeros(lost, dtype=np.float32), after])
+    every = np.concatenate([plain.push(part) for part in np.array_split(sound, 50)])
+    assert book.bins == len(every)
+    assert len(booked_hops) < len(every)
+    for hop in booked_hops:
+        np.testing.assert_array_equal(hop.samples_pa, every[hop.index])
+
+
 def test_resampled_hops_are_timed_on_the_source_s_clock() -> None:
     book = Ledger(Hops(44100, RATE, HOP), HOP, 44100, speed=1.0, conceal_samples=CONCEAL)
     hops = []
