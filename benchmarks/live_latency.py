@@ -50,8 +50,9 @@ def main() -> None:
     keys = [f"model={args.model}", f"source.duration_s={60 * args.minutes}", "engine.autostart=false"]
     keys += ["wire.data=tcp://127.0.0.1:0", "wire.control=tcp://127.0.0.1:0"]
     engine = Engine(live_config(None, "noise", keys))
-    with tempfile.TemporaryDirectory() as folder, real_time_process(engine.config.engine.threads):
+    with tempfile.TemporaryDirectory() as folder, real_time_process(engine.config.engine.threads) as settle:
         engine.start()
+        settle()
         kept = Path(folder) / "kept.npz"
         command = [sys.executable, "-c", CLIENT, engine.server.data_endpoint, str(kept)]
         client = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)

@@ -46,9 +46,10 @@ def measuring(conditions: Conditions) -> Iterator[dict[str, Any]]:
     and how the thread runs.
     """
     with (
-        real_time_process(conditions.threads),
+        real_time_process(conditions.threads) as settle,
         deadline_thread(conditions.affinity, conditions.priority) as thread,
     ):
+        settle()
         yield {
             **machine_facts(conditions.device),
             "measured_at": datetime.now(timezone.utc).isoformat(timespec="seconds"),

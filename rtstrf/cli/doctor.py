@@ -56,7 +56,8 @@ def run(args: argparse.Namespace) -> int:
 def examine() -> list[Finding]:
     """Look at everything; what is missing is no error, since much can be done without it."""
     looks: list[Callable[[], Finding]] = [
-        _python, _core, _backend, _sound_files, _microphone, _wire, _window, _screen, _report, _hub, _gpu, _ports,
+        _python, _core, _backend, _sound_files, _microphone, _wire, _window, _screen, _report, _hub, _gpu, _real_time,
+        _ports,
         _model,
     ]  # fmt: skip
     return [look() for look in looks]
@@ -150,6 +151,16 @@ def _gpu() -> Finding:
     return Finding(
         "GPU", False, "none that torch can use", "not needed: one stream runs far faster than real time on a CPU"
     )
+
+
+def _real_time() -> Finding:
+    from rtstrf.engine.realtime import LIMITS_HINT, granted
+
+    told = granted(priority=1)
+    zero = "numbers below the smallest normal one are zero" if told.flush_to_zero else "no flush to zero here"
+    if told.refused:
+        return Finding("real time", False, f"{'; '.join(told.refused)}; {zero}", f"not needed; {LIMITS_HINT}")
+    return Finding("real time", True, f"engine.priority is permitted; {zero}")
 
 
 def _ports() -> Finding:

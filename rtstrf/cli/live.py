@@ -45,9 +45,14 @@ def run(args: argparse.Namespace) -> int:
     config = live_config(args.config, args.source, overrides)
     engine = Engine(config)
     display = None
-    with real_time_process(config.engine.threads), on_signals(engine.request_stop), ExitStack() as view_key:
+    with (
+        real_time_process(config.engine.threads) as settle,
+        on_signals(engine.request_stop),
+        ExitStack() as view_key,
+    ):
         try:
             engine.start()
+            settle()
             if args.view:
                 key = view_key.enter_context(key_of_view(engine.server))
                 command = view_command(engine.server.data_endpoint, engine.server.control_endpoint, *key)

@@ -101,6 +101,19 @@ class EngineSection(Section):
     autostart: bool = Field(True, description="begin at once; otherwise wait for start on the control endpoint")
     spare_lanes: int = Field(0, ge=0, le=4096, description="streams that can be added while it runs")
     threads: int = Field(1, ge=1, description="threads of one model step; 1 has the least jitter for one stream")
+    affinity: tuple[int, ...] | None = Field(
+        None,
+        strict=False,
+        min_length=1,
+        description="cores that the threads which capture and compute may run on, such as [1]; by default all",
+    )
+    priority: int | None = Field(
+        None,
+        ge=1,
+        le=99,
+        description="real-time priority (SCHED_FIFO) of these threads; where it is not permitted the greeting and an "
+        "event say so",
+    )
 
 
 class StreamSection(Section):

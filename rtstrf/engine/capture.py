@@ -10,6 +10,7 @@ import numpy as np
 
 from rtstrf.clock import ClockWatch
 from rtstrf.engine.ledger import Hop
+from rtstrf.engine.realtime import deadline_thread
 from rtstrf.errors import SoundError
 from rtstrf.sound.pace import Paced
 from rtstrf.sound.source import Block
@@ -57,24 +58,29 @@ class Capture:
 
     def run(self) -> None:
         """Capture until the end; whatever goes wrong ends this stream, and no other."""
-        stream = self._stream
+        stream, engine = self._stream, self._session.config.engine
         try:
-            self._wait_for_begin()
-            while not self._stopping:
-                block = self._read()
-                if block is None:
-                    self._hand_over(stream.ledger.finish(time.monotonic_ns()))
-                    break
-                self._take(block)
-                self._look_at_clocks()
-            else:
-                if self._lost:
-                    now_ns = time.monotonic_ns()
-                    self._take(Block(np.empty(0, dtype=np.float32), now_ns, stream.ledger.unheard(now_ns)))
+            with deadline_thread(engine.affinity, engine.priority):
+                self._capture()
         except BaseException as error:
             stream.fail(error)
         finally:
             stream.queue.close()
+
+    def _capture(self) -> None:
+        stream = self._stream
+        self._wait_for_begin()
+        while not self._stopping:
+            block = self._read()
+            if block is None:
+                self._hand_over(stream.ledger.finish(time.monotonic_ns()))
+                break
+            self._take(block)
+            self._look_at_clocks()
+        else:
+            if self._lost:
+                now_ns = time.monotonic_ns()
+                self._take(Block(np.empty(0, dtype=np.float32), now_ns, stream.ledger.unheard(now_ns)))
 
     @property
     def _stopping(self) -> bool:

@@ -21,6 +21,7 @@ from rtstrf.engine.commands import Commands
 from rtstrf.engine.handover import Handover
 from rtstrf.engine.outlet import Outlet
 from rtstrf.engine.parameters import Parameters
+from rtstrf.engine.realtime import LIMITS_HINT, deadline_thread
 from rtstrf.engine.scheduler import Scheduler
 from rtstrf.engine.stream import LiveStream, Session
 from rtstrf.sinks.make import make_sinks
@@ -190,8 +191,12 @@ class Engine:
                 raise failure
 
     def _infer(self) -> None:
+        config = self.config.engine
         try:
-            self._scheduler.run()
+            with deadline_thread(config.affinity, config.priority) as facts:
+                for sentence in facts.refused:
+                    self.outlet.event("fault", what=f"not granted: {sentence}", remedy=LIMITS_HINT)
+                self._scheduler.run()
         except BaseException as error:
             self._failure = error
         finally:

@@ -11,6 +11,7 @@ import torch
 
 from rtstrf.config.live import LiveConfig
 from rtstrf.engine.batch import Batch
+from rtstrf.engine.realtime import granted
 from rtstrf.engine.spiking import Spiking
 from rtstrf.pipeline import HopMaker, delays_from_sound
 from rtstrf.sound.source import SourceInfo
@@ -51,6 +52,7 @@ def greeting(
             else platform.processor() or platform.machine(),
             "torch": torch.__version__,
             "backend": batch.runner.backend,
+            "thread": dataclasses.asdict(granted(config.engine.affinity, config.engine.priority)),
         },
         "citation": list(sidecar.citation),
     }

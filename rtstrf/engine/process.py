@@ -15,19 +15,29 @@ SWITCH_INTERVAL_S = 0.0002
 
 
 @contextmanager
-def real_time_process(threads: int) -> Iterator[None]:
-    """Set torch's threads, Python's switch interval and the garbage collector for steady steps; undone at the end."""
+def real_time_process(threads: int) -> Iterator[Callable[[], None]]:
+    """Set torch's threads, Python's switch interval and the garbage collector for steady steps; undone at the end.
+
+    Yields
+    ------
+    settle : callable
+        To be called once all is warm: what is loaded by then lives as long as the session, and no collection need look
+        at it again.
+    """
     before = torch.get_num_threads(), sys.getswitchinterval()
     torch.set_num_threads(threads)
     sys.setswitchinterval(SWITCH_INTERVAL_S)
-    gc.collect()
-    gc.freeze()  # what is loaded by now lives as long as the session: no collection need look at it again
     try:
-        yield
+        yield _settle
     finally:
         gc.unfreeze()
         torch.set_num_threads(before[0])
         sys.setswitchinterval(before[1])
+
+
+def _settle() -> None:
+    gc.collect()
+    gc.freeze()
 
 
 @contextmanager

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 
 from rtstrf.checkpoints.load import LoadedModel, load_model
+from rtstrf.engine.realtime import deadline_thread
 from rtstrf.errors import ConfigError, RecordError, StreamError
 from rtstrf.pipeline import SoundToRates
 from rtstrf.record.rebuild import Hops, resume_point
@@ -85,6 +86,7 @@ class Rerun:
         return self.relative <= BOUND[torch.float32]
 
 
+@deadline_thread()  # rounding is that of the thread that was recorded
 def rerun(
     recording: Recording,
     stream: str,

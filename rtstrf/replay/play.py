@@ -16,6 +16,7 @@ from typing import Literal
 import numpy as np
 
 from rtstrf.checkpoints.load import LoadedModel
+from rtstrf.engine.realtime import deadline_thread
 from rtstrf.errors import SoundError
 from rtstrf.pipeline import Pipeline
 from rtstrf.replay.blocks import BlockSize, block_sizes, check_block
@@ -108,6 +109,7 @@ class Replayed:
         return np.arange(1, self.bins + 1, dtype=np.int64) * self.hop_samples / self.sample_rate_hz
 
 
+@deadline_thread()  # rounding is that of a live session
 def replay(
     source: Source,
     loaded: LoadedModel,
