@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +17,11 @@ from rtstrf.checkpoints.save import save_model
 from rtstrf.cli.session import live_config
 from rtstrf.config.sources import make_source
 from rtstrf.errors import CheckpointError, ConfigError
+from rtstrf.pipeline import Pipeline
 from rtstrf.plugins import find_plugins, has_plugin, load_plugin
+from rtstrf.wire.client import Client
 from tests.support.command import Command, assert_refused
+from tests.support.live import is_over, joined, of_kind, receive, session
 from tests.support.models import tiny_model, tiny_sidecar
 from tests.support.plugin import installed, write_package
 
@@ -229,3 +233,76 @@ def test_a_model_and_a_front_end_of_plugins_load_from_a_checkpoint(tmp_path, mon
 
         with torch.no_grad():
             np.testing.assert_array_equal(loaded.model(torch.from_numpy(sound)), plain.model(torch.from_numpy(sound)))
+
+
+FAILING = """
+from rtstrf.config.load import Section
+from rtstrf.sinks.sink import Sink
+
+class Failing(Sink):
+    name = "failing"
+
+    class Options(Section):
+        at: str
+
+    def __init__(self, options):
+        self.at = options.at
+        self.fail("init")
+
+    def fail(self, place):
+        if self.at == place:
+            raise KeyError(f"broken at {place}")
+
+    def open(self, greeting):
+        self.fail("open")
+
+    def rows(self, kind, header, rows):
+        if header["i0"] == 3:
+            self.fail("rows")
+
+    def close(self):
+        self.fail("close")
+"""
+
+
+@pytest.mark.parametrize("at", ["init", "open"])
+def test_a_sink_that_fails_at_the_start_is_named_and_leaves_nothing_open(tmp_path, monkeypatch, capsys, at) -> None:
+    with installed(tmp_path, monkeypatch, "failing_one", FAILING, {"rtstrf.sinks": {"failing": "Failing"}}):
+        ports = ("--set", "wire.data=tcp://127.0.0.1:0", "--set", "wire.control=tcp://127.0.0.1:0")
+        sinks = f"sinks=[{{plugin: failing, at: {at}}}]"
+        outcome = Command(capsys)("live", "--source", "silence", *ports, "--set", sinks)
+        assert_refused(outcome, "failing", f"KeyError: 'broken at {at}'")
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("rtstrf")]
+
+
+@pytest.mark.parametrize("at", ["rows", "close"])
+def test_a_sink_that_fails_while_the_stream_runs_is_named_and_the_stream_goes_on(tmp_path, monkeypatch, at) -> None:
+    with installed(tmp_path, monkeypatch, "failing_one", FAILING, {"rtstrf.sinks": {"failing": "Failing"}}):
+        keys = ("source={kind: tone, duration_s: 0.2, speed: 2}", f"sinks=[{{plugin: failing, at: {at}}}]")
+        with session(*keys) as (engine, client):
+            client.request("start")
+            messages = receive(client, is_over)
+            if at == "rows":
+                messages += receive(client, lambda _: bool(faults(client)))
+                assert faults(client) == ["failing has ended: KeyError: 'broken at rows'"]
+    assert len(of_kind(messages, "rates")) == 40
+    assert engine.status()["state"] == "ended"
+
+
+def faults(client: Client) -> list[str]:
+    told = client.request("events")["events"]
+    return [event["details"]["what"] for event in told if event["name"] == "fault"]
+
+
+def test_a_source_of_a_plugin_is_heard_like_any_other(tmp_path, monkeypatch) -> None:
+    with (
+        installed(tmp_path, monkeypatch, "ramps", SOURCE, {"rtstrf.sources": {"ramp": "Ramp"}}),
+        session("source={kind: ramp, slope_pa: 0.00001, samples: 4800, speed: 2}") as (_, client),
+    ):
+        client.request("start")
+        messages = receive(client, is_over)
+        assert client.hello is not None
+        assert client.hello["source"]["kind"] == "ramp"
+    pipeline = Pipeline(load_model("statenet-gru-ns1"))
+    expected = [each.rates_hz for each in pipeline.push(1e-5 * np.arange(4800, dtype=np.float32))]
+    np.testing.assert_array_equal(joined(messages, "rates"), np.stack(expected))

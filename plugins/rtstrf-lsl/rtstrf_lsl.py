@@ -146,7 +146,7 @@ def describe(info: pylsl.StreamInfo, greeting: dict[str, Any], kind: str, width:
     info.desc().append_child("acquisition").append_child_value("manufacturer", "rtstrf")
 
 
-def channel_facts(greeting: dict[str, Any], kind: str, width: int) -> list[tuple[str, str, dict[str, float]]]:
+def channel_facts(greeting: dict[str, Any], kind: str, width: int) -> list[tuple[str, str, dict[str, Any]]]:
     """Return label, unit and further facts of each channel."""
     units = greeting["units"]
     if kind in ("rates", "spikes"):
@@ -162,9 +162,6 @@ def channel_facts(greeting: dict[str, Any], kind: str, width: int) -> list[tuple
         ]
     if kind == "level":
         return [("level", "dB SPL", {})]
-    bands_hz = greeting["bands_hz"] or range(width)
-    return [
-        (f"{sign}{band:g}", "a.u.", {})
-        for sign in ([""] if kind == "spectrogram" else ["ON ", "OFF "])
-        for band in bands_hz
-    ][:width]
+    signs = [""] if kind == "spectrogram" else ["ON ", "OFF "]
+    bands_hz = greeting["bands_hz"] or range(width // len(signs))
+    return [(f"{sign}{band:g}", "a.u.", {}) for sign in signs for band in bands_hz]

@@ -19,6 +19,8 @@ class SinkSection(Section):
 
 def _check(value: Any, handler: typing.Callable[[Any], SinkSection]) -> SinkSection:
     """Check the options of a sink with the class that it brings, which is imported for that."""
+    if isinstance(value, SinkSection):
+        return value  # checked before
     name = value.get("plugin") if isinstance(value, dict) else None
     if not isinstance(name, str):
         return handler(value)  # whose words for it are good

@@ -96,6 +96,8 @@ def make_source(section: SourceSection) -> Source:
 
 def _check(value: Any, handler: typing.Callable[[Any], SourceSection]) -> SourceSection:
     """Check a section of a plugin's source by the plugin's own constructor; our own kinds come first."""
+    if isinstance(value, SourceSection):
+        return value  # checked before
     kind = value.get("kind") if isinstance(value, dict) else None
     if isinstance(kind, str) and kind not in SECTIONS and has_plugin("rtstrf.sources", kind):
         return section_of(kind, load_plugin("rtstrf.sources", kind)).model_validate(value)
