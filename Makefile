@@ -25,10 +25,11 @@ docs: $(VENV)/.dev
 	$(BIN)/python tools/make_configuration_page.py
 	$(BIN)/rtstrf demo --terminal --picture docs/picture.png
 
-# On an idle machine: about a quarter of an hour.
+# On an idle machine: about an hour.
 figures: $(VENV)/.dev
 	$(BIN)/python tools/models_table.py --write
 	$(BIN)/python benchmarks/hour.py --out benchmarks/results/hour.json
+	$(BIN)/python benchmarks/hour_of_models.py --out benchmarks/results/hour_of_models.json --write
 	$(BIN)/python benchmarks/live_latency.py --minutes 10 --out benchmarks/results/live_latency.json
 
 clean:
