@@ -42,6 +42,11 @@ ACTIVATIONS: dict[str, Callable[..., nn.Module]] = {
     "softplus": nn.Softplus,
     "relu": nn.ReLU,
     "sigmoid": nn.Sigmoid,
+    "tanh": nn.Tanh,
+    "elu": nn.ELU,
+    "leaky_relu": nn.LeakyReLU,
+    "gelu": nn.GELU,
+    "silu": nn.SiLU,
     "identity": nn.Identity,
 }
 

@@ -33,6 +33,11 @@ ACTIVATION_KINDS = {
     "nn.Softplus": "softplus",
     "nn.ReLU": "relu",
     "nn.Sigmoid": "sigmoid",
+    "nn.Tanh": "tanh",
+    "nn.ELU": "elu",
+    "nn.LeakyReLU": "leaky_relu",
+    "nn.GELU": "gelu",
+    "nn.SiLU": "silu",
     "nn.Identity": "identity",
 }
 KERNEL_WORDS = {"F": "bands", "T": "frames", "C_in": "channels_in", "C_out": "channels_out"}
@@ -41,6 +46,9 @@ FRONT_END_DEFECTS: dict[str, dict[str, Any]] = {
     "mel": {"deepstrf_bins": True},
     "gammatone": {"time_reversed": True, "deepstrf_gain": True},
 }
+
+# Where a bin only sets decays that the weights replace.
+NO_BIN_MS = 5.0
 
 # Of a model that takes spectrograms, whose files say nothing of sound.
 SPECTROGRAM_CLOCK = (48000, 240)
@@ -64,14 +72,27 @@ def rounded_hop(rate_hz: float, bin_ms: float) -> int:
 
 def front_end_slot(args: dict[str, Any]) -> Slot:
     """Return what stands in a sidecar for the arguments of ``make_wav2spec``, `kind` among them."""
+    kind = args["kind"].lower()
     options = in_our_words(args, FRONT_END_WORDS)
     options["hop_samples"] = rounded_hop(args["audio_fs"], args["dt_ms"])
-    return Slot(args["kind"], {**options, **FRONT_END_DEFECTS.get(args["kind"], {})})
+    return Slot(kind, {**options, **FRONT_END_DEFECTS.get(kind, {})})
 
 
-def prefilter_slot(args: dict[str, Any]) -> Slot:
-    """Return what stands in a sidecar for the arguments of ``make_prefiltering``, `kind` among them."""
-    kind = {"willmore": "icadaptation"}.get(args["kind"], args["kind"])
+def prefilter_slot(args: dict[str, Any], factory: str = "make_prefiltering") -> Slot:
+    """Return what stands in a sidecar for a prefilter.
+
+    Parameters
+    ----------
+    args : dict
+        Arguments of the factory; of ``make_prefiltering`` `kind` is among them.
+    factory : {"make_prefiltering", "AdapTrans", "ICAdaptation"}
+        A class is given its decays. The weights hold them, so of these only their number stands in the slot.
+    """
+    if factory in PREFILTER_KINDS:
+        learns = {"learnable": args["learnable"]} if "learnable" in args else {}
+        sizes = {"bands": len(args["init_a_vals"]), "dt_ms": NO_BIN_MS, "kernel_frames": args.get("kernel_size", 2)}
+        return Slot(PREFILTER_KINDS[factory], {**sizes, **learns})
+    kind = {"willmore": "icadaptation"}.get(args["kind"].lower(), args["kind"].lower())
     options = in_our_words(args, PREFILTER_WORDS)
     dropped = set() if kind == "adaptrans" else {"learnable", "weight"}
     options["kernel_frames"] = prefilter_taps(

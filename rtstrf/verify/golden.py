@@ -23,9 +23,8 @@ import torch
 
 from rtstrf.checkpoints import deepstrf
 from rtstrf.checkpoints.load import CONFIG_NAME, WEIGHTS_NAME, assemble, read_config, read_weights
+from rtstrf.checkpoints.sidecar import Slot
 from rtstrf.errors import CheckpointError, ConfigError, DataError
-from rtstrf.prefilter.adaptrans import AdapTrans
-from rtstrf.prefilter.ic_adaptation import ICAdaptation
 from rtstrf.prefilter.make import make_prefiltering
 from rtstrf.runner import StepRunner
 from rtstrf.spectrogram.make import make_wav2spec
@@ -139,7 +138,7 @@ class Case:
             config,
             int(self.facts["init_kwargs"].get("out_neurons", 1)),
             wav2spec=deepstrf.front_end_slot(parts["wav2spec"]["args"]) if parts["wav2spec"] else None,
-            prefiltering=deepstrf.prefilter_slot(parts["prefiltering"]["args"]) if parts["prefiltering"] else None,
+            prefiltering=_prefilter_slot(parts["prefiltering"]) if parts["prefiltering"] else None,
             kernel=deepstrf.kernel_slot(**_named(parts["kernel"])) if parts["kernel"] else None,
             output_activation=(
                 deepstrf.activation_slot(**_named(parts["output_activation"])) if parts["output_activation"] else None
@@ -157,7 +156,8 @@ class Case:
             slot = deepstrf.front_end_slot(self.facts["wav2spec"]["args"])
             stage = make_wav2spec(slot.kind, **slot.options)
         else:
-            stage = _prefilter(self.facts["prefiltering"])
+            slot = _prefilter_slot(self.facts["prefiltering"])
+            stage = make_prefiltering(slot.kind, **slot.options)
         weights, _ = read_weights(self.folder / "ckpt" / WEIGHTS_NAME)
         try:
             stage.load_state_dict(weights)
@@ -172,18 +172,10 @@ def _named(part: Mapping[str, Any]) -> dict[str, Any]:
     return {"name": part["class"], "args": part.get("args") or {}}
 
 
-def _prefilter(facts: Mapping[str, Any]) -> StreamModule:
-    """Build a prefilter by deepSTRF's factory, or by its class from decays of one's own."""
-    args = facts["args"]
-    if facts["factory"] == "make_prefiltering":
-        slot = deepstrf.prefilter_slot(args)
-        return make_prefiltering(slot.kind, **slot.options)
-    taps = args.get("kernel_size", 2)
-    if facts["factory"] == "AdapTrans":
-        return AdapTrans(args["init_a_vals"], kernel_frames=taps, learnable=args.get("learnable", True))
-    if facts["factory"] == "ICAdaptation":
-        return ICAdaptation(args["init_a_vals"], kernel_frames=taps)
-    raise ConfigError(f"prefilter {facts['factory']!r}", remedy="AdapTrans, ICAdaptation or make_prefiltering")
+def _prefilter_slot(facts: Mapping[str, Any]) -> Slot:
+    if facts["factory"] not in ("make_prefiltering", *deepstrf.PREFILTER_KINDS):
+        raise ConfigError(f"prefilter {facts['factory']!r}", remedy="AdapTrans, ICAdaptation or make_prefiltering")
+    return deepstrf.prefilter_slot(facts["args"], facts["factory"])
 
 
 def heard(module: StreamModule, x: torch.Tensor, dtype: torch.dtype, rng: np.random.Generator) -> np.ndarray:

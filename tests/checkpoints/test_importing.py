@@ -195,7 +195,7 @@ def test_a_model_of_spectrograms_can_be_given_an_ear(tmp_path: Path) -> None:
         ({"wav2spec": "defaults,colour=red"}, "--wav2spec defaults,colour=red .* does not know colour"),
         ({"wav2spec": "defaults,n_mels=9"}, "_mel_fb in the weights is not"),
         ({"wav2spec": "defaults,n_mels"}, "'n_mels' has no value"),
-        ({"activation": "tanh"}, "--activation tanh"),
+        ({"activation": "cube"}, "--activation cube"),
         ({"activation": "softplus"}, "unexpected readout.activation._raw_b"),
         ({"prefilter_taps": 1}, "--prefilter-taps 1"),
         ({"hz_per_response": 0.0}, "--hz-per-response 0.0"),
@@ -286,9 +286,8 @@ def given_for(case: Case) -> Given:
         options |= {"sample_rate_hz": args["audio_fs"], "bin_ms": args["dt_ms"], "round_bin": True}
         options["wav2spec"] = "defaults," + words(args, {"kind", "audio_fs", "dt_ms"})
     if prefilter:
-        args = prefilter["args"]
-        edges = (args.get("min_freq", 500.0), args.get("max_freq", 20000.0))
-        options["prefilter_taps"] = deepstrf.prefilter_taps(args["n_frequency_bands"], *edges)
+        slot = deepstrf.prefilter_slot(prefilter["args"], prefilter["factory"])
+        options["prefilter_taps"] = slot.options["kernel_frames"]
     if activation:
         kind = deepstrf.ACTIVATION_KINDS[activation["class"]]
         options["activation"] = f"{kind}," + words(activation["args"], set())

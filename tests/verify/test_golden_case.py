@@ -145,7 +145,7 @@ def broken(folder: Path, name: str) -> None:
         ("no json", "case.json cannot be read"),
         ("half a hop", "661 samples are no whole number of hops of 220"),
         ("a spectrogram", r"an input of shape \(1, 1, 8, 220\)"),
-        ("no weights", "cannot be read"),
+        ("no weights", "has no model.safetensors"),
         ("other weights", "leaves out prefiltering|unexpected prefiltering"),
         ("unknown activation", "'nn.Tanhshrink' is missing or unknown"),
         ("unknown front-end", "unknown front-end 'ear'"),
