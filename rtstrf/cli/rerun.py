@@ -48,8 +48,8 @@ def run(args: argparse.Namespace) -> int:
     for folder in found(args.sounds):
         recording = Recording(folder)
         loaded = model_of(recording, args.model)
-        threads = args.threads or recording.manifest.greeting.config.get("engine", {}).get("threads", 1)
-        torch.set_num_threads(max(1, int(threads)))
+        threads = args.threads or recording.manifest.greeting.config.engine.threads
+        torch.set_num_threads(threads)
         for stream in recording.streams:
             with progress(f"{folder.name} {stream}") as advance:
                 done = rerun(
@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
                     loaded,
                     device=args.device,
                     backend=args.backend,
-                    threads=max(1, int(threads)),
+                    threads=threads,
                     on_progress=advance,
                 )
             table = Table.grid(padding=(0, 2))

@@ -216,7 +216,7 @@ def _repair(root: Path, lengths: dict[str, int], seals: list[Seal]) -> None:
             lock(held.fileno(), root)
             for path in _own_files(root):
                 name = path.relative_to(root).as_posix()
-                if name == SEALS or (name == MANIFEST and name not in lengths):
+                if name in (SEALS, MANIFEST):
                     continue
                 if name not in lengths:
                     path.unlink()
@@ -225,6 +225,9 @@ def _repair(root: Path, lengths: dict[str, int], seals: list[Seal]) -> None:
             held.truncate(seals[-1].ends_at if seals else 0)
             held.seek(0, io.SEEK_END)
             told = {"t_ns": seals[-1].t_ns if seals else 0, "files": {}, "before": seals[-1].digest if seals else ""}
+            if MANIFEST not in lengths:
+                manifest = (root / MANIFEST).read_bytes()
+                told["files"] = {MANIFEST: [len(manifest), hashlib.sha256(manifest).hexdigest()]}
             held.write(json_line({**told, "end": "repaired"}))
             os.fsync(held.fileno())
     except OSError as error:

@@ -20,7 +20,7 @@ def info_of(recording: Recording) -> dict[str, Any]:
         "run": greeting.run,
         "model": greeting.model,
         "weights_sha256": greeting.weights_sha256,
-        "config": greeting.config,
+        "config": greeting.config.model_dump(),
         "device": greeting.device,
         "streams": [stream_info(own) for own in recording.streams.values()],
         "events": dict(Counter(event.name for event in recording.events)),

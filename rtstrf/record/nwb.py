@@ -95,7 +95,7 @@ class _Contents:
         """Return the file, its large arrays to be read when they are written."""
         recording, greeting = self._recording, self._greeting
         # Not the whole greeting: what pynwb has fields for stands there.
-        facts = {name: getattr(greeting, name) for name in ("config", "device", "weights_sha256", "run", "model")}
+        facts = greeting.model_dump(include={"config", "device", "weights_sha256", "run", "model"})
         nwb = self._pynwb.NWBFile(
             session_description=f"Sound and the firing rates that {greeting.model} predicts of it, by rtstrf",
             identifier=f"{greeting.run}/{recording.folder.name}",

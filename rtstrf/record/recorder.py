@@ -7,6 +7,7 @@ at most a torn end after the last seal. What cannot be written ends the recordin
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import os
 import secrets
@@ -129,7 +130,8 @@ class Recorder(Sink):
         self._ask_state = ask_state
         self._source_of = source_of or (lambda stream: self._greeting["source"])
         self._streams: dict[str, StreamFiles] = {}  # by folder
-        self._folder_of: dict[str, str] = {}  # of the streams that go on
+        self._folder_of: dict[str, str] = {}  # by stream, the latest of a name
+        self._ended: set[str] = set()  # should a stream of such a name come again, it is another one
         self._given: deque[tuple[str, ModelState]] = deque()
         self._resume: dict[str, bool] = {}  # by folder: whether the next block is the first, or the first after a hole
         self._source_rate_hz: dict[str, int] = {}  # by folder
@@ -175,7 +177,7 @@ class Recorder(Sink):
             folder, files = self._files(name)
             begins = at_sample - block.lost_samples
             if not files.sound(block, at_sample):
-                self._note("record.hole", name, what="sound", at_sample=begins)
+                self._note("record.hole", name, {"what": "sound", "at_sample": begins})
                 self._resume[folder] = True
             if files.sound_end is not None and self._resume.pop(folder, False):
                 first_bin = resume_point(begins, *self._rates(folder)).first_bin
@@ -189,18 +191,18 @@ class Recorder(Sink):
             name = header.get("stream") or self._default_stream
             folder, files = self._files(name)
             if not files.rows(kind, header, rows):
-                self._note("record.hole", name, what="rates", bin=header["i0"])
+                self._note("record.hole", name, {"what": "rates", "bin": header["i0"]})
                 self._resume[folder] = True
             if kind == "rates" and header["flags"] & LAST:
-                del self._folder_of[name]  # should a stream of this name come again, it is another one
+                self._ended.add(name)
 
     def event(self, name: str, t_ns: int, details: dict[str, Any]) -> None:
         with self._told():
-            self._note(name, details.get("stream"), t_ns, **details)
+            self._note(name, details.get("stream"), details, t_ns)
 
     def missed(self, calls: int) -> None:
         with self._told():
-            self._note("record.missed", None, calls=calls)
+            self._note("record.missed", None, {"calls": calls})
             self._resume.update(dict.fromkeys(self._streams, True))
 
     def idle(self) -> None:
@@ -254,7 +256,8 @@ class Recorder(Sink):
     def _files(self, stream: str) -> tuple[str, StreamFiles]:
         """Return the folder and the files of a stream, made where it is new."""
         folder = self._folder_of.get(stream)
-        if folder is None:
+        if folder is None or stream in self._ended:
+            self._ended.discard(stream)
             if not STREAM.fullmatch(stream):
                 raise RecordError(
                     f"a stream named {stream!r} cannot be recorded", remedy="begin its name with a letter or digit"
@@ -275,7 +278,7 @@ class Recorder(Sink):
         """Return the rate of a stream's source, of the model, and the samples of a hop."""
         return self._source_rate_hz[folder], self._greeting["sample_rate_hz"], self._greeting["hop_samples"]
 
-    def _note(self, event: str, stream: str | None, t_ns: int | None = None, **details: Any) -> None:
+    def _note(self, event: str, stream: str | None, details: dict[str, Any], t_ns: int | None = None) -> None:
         """Add an event, with the number of the message of rates that comes next."""
         if self._events is None:
             return
@@ -291,19 +294,12 @@ class Recorder(Sink):
     def _write_states(self) -> None:
         while self._given:
             stream, state = self._given.popleft()
-            folder, _ = self._files(stream)
+            folder = self._folder_of.get(stream) or self._files(stream)[0]
             name = f"{folder}/state-{state.bin}.safetensors"
             self._write_once(name, state.snapshot)
-            self._note(
-                "record.state",
-                stream,
-                bin=state.bin,
-                gain_db=state.gain_db,
-                stream_gain_db=state.stream_gain_db,
-                lane=state.lane,
-                lanes=state.lanes,
-                file=name,
-            )
+            facts = dataclasses.asdict(state)
+            del facts["snapshot"]
+            self._note("record.state", stream, {**facts, "file": name})
 
     def _seal(self, end: str | None = None) -> None:
         assert self._seals is not None

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import io
 import json
 import math
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +14,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from rtstrf.errors import RecordError
-from rtstrf.record.appending import HEADER_BYTES
+from rtstrf.record.appending import HEADER_BYTES, array_header
 from rtstrf.record.layout import (
     BLOCK_COLUMNS,
     EVENTS,
@@ -30,6 +30,8 @@ from rtstrf.record.locking import is_written
 from rtstrf.record.seals import NO_RECORD, lengths_at, read_seals
 
 CHECK = "run: rtstrf record check"
+
+_HEADER = re.compile(rb"'descr': '(<f4|<i8)', 'fortran_order': False, 'shape': \(([0-9]{1,18}),(?: ([0-9]{1,7}))?\)")
 
 Facts = TypeVar("Facts", bound=BaseModel)
 
@@ -107,9 +109,37 @@ class Greeting(BaseModel):
     sample_rate_hz: int = Field(ge=1)
     hop_samples: int = Field(ge=1)
     units: list[dict[str, Any]]
-    config: dict[str, Any]
+    config: Config
     device: dict[str, Any]
     anchor: dict[str, str]
+
+
+class WireFacts(BaseModel):
+    """What a recording must say of its session's wire."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    topics: list[str] = []
+
+
+class EngineFacts(BaseModel):
+    """What a recording must say of its session's engine."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    reset_after_gap: bool = True
+    conceal_ms: float = Field(0.0, ge=0, le=1e9)
+    threads: int = Field(1, ge=1, le=4096)
+
+
+class Config(BaseModel):
+    """The configuration of a session, as far as a reader leans on it."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    model: str
+    wire: WireFacts = WireFacts()
+    engine: EngineFacts = EngineFacts()
 
 
 class SourceFacts(BaseModel):
@@ -119,7 +149,7 @@ class SourceFacts(BaseModel):
 
     kind: str
     name: str
-    rate_hz: int = Field(ge=1)
+    rate_hz: int = Field(ge=1000, le=768_000)
 
 
 class StreamFacts(BaseModel):
@@ -313,9 +343,11 @@ class Recording:
     def events(self) -> list[Event]:
         """All that happened, in the order in which it was told."""
         size = self._lengths.get(EVENTS, 0)
+        if not size:
+            return []
         try:
             with (self.folder / EVENTS).open("rb") as file:
-                lines = file.read(size).splitlines() if size else []
+                lines = file.read(size).splitlines()
             return [_event(json.loads(line)) for line in lines]
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise RecordError(f"{self.folder / EVENTS} cannot be read: {error}", remedy=CHECK) from error
@@ -337,16 +369,18 @@ def size_on_disk(path: Path, length: int) -> bool:
 
 
 def array_facts(header: bytes) -> tuple[tuple[str, tuple[int, ...]], int]:
-    """Return dtype and shape of a row, and its bytes, by the header of an array file; ValueError if it is none."""
-    stream = io.BytesIO(header)
-    if np.lib.format.read_magic(stream) != (1, 0):
-        raise ValueError("not an array of format 1.0")
-    shape, fortran, dtype = np.lib.format.read_array_header_1_0(stream)
-    row_shape = tuple(int(size) for size in shape[1:])
-    of_a_recording = not fortran and dtype.str in ("<f4", "<i8") and len(shape) in (1, 2)
-    if not of_a_recording or any(not 0 < size < 2**24 for size in row_shape) or stream.tell() != HEADER_BYTES:
+    """Return dtype and shape of a row, and its bytes, by the header of an array file; ValueError if it is none.
+
+    NumPy's reader takes more than its writer makes, and fails in many ways; only what a recorder makes is taken here.
+    """
+    match = _HEADER.search(header)
+    if match is None:
         raise ValueError("not an array of a recording")
-    return (dtype.str, row_shape), dtype.itemsize * math.prod(row_shape)
+    dtype, rows, width = match.group(1).decode(), int(match.group(2)), match.group(3)
+    row_shape = () if width is None else (int(width),)
+    if header != array_header(rows, np.dtype(dtype), row_shape) or 0 in row_shape:
+        raise ValueError("not an array of a recording")
+    return (dtype, row_shape), np.dtype(dtype).itemsize * math.prod(row_shape)
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -375,7 +409,7 @@ def read_facts(path: Path, model: type[Facts]) -> Facts:
 
 def _event(told: dict[str, Any]) -> Event:
     before = {str(stream): int(message) for stream, message in told["before_message"].items()}
-    details = told["details"]
-    if not isinstance(details, dict):
-        raise TypeError(f"details of an event that are {type(details).__name__}")
-    return Event(str(told["name"]), int(told["t_ns"]), told.get("stream"), before, details)
+    stream, details = told.get("stream"), told["details"]
+    if not isinstance(details, dict) or not isinstance(stream, str | None):
+        raise TypeError(f"an event of {stream!r} with details {details!r}")
+    return Event(str(told["name"]), int(told["t_ns"]), stream, before, details)

@@ -15,13 +15,14 @@ from typing import Any
 
 import numpy as np
 import torch
+from pydantic import BaseModel, Field, ValidationError
 
 from rtstrf.checkpoints.load import LoadedModel, load_model
 from rtstrf.engine.realtime import deadline_thread
 from rtstrf.errors import ConfigError, RecordError, StreamError
 from rtstrf.pipeline import SoundToRates
 from rtstrf.record.rebuild import Hops, resume_point
-from rtstrf.record.recording import Event, RecordedStream, Recording
+from rtstrf.record.recording import CHECK, Event, Facts, RecordedStream, Recording
 from rtstrf.runner import StepRunner
 from rtstrf.verify.measure import BOUND
 
@@ -173,7 +174,7 @@ def model_of(recording: Recording, name: str | None = None) -> LoadedModel:
         If the recorded model has other weights now; a model that is named is not held to them.
     """
     greeting = recording.manifest.greeting
-    loaded = load_model(name or str(greeting.config.get("model", greeting.model)))
+    loaded = load_model(name or greeting.config.model)
     if name is None and loaded.weights_sha256 != greeting.weights_sha256:
         raise ConfigError(
             f"the model {greeting.model!r} has other weights ({loaded.weights_sha256[:12]}...) than were recorded "
@@ -196,20 +197,18 @@ class _Again:
         threads: int,
     ) -> None:
         greeting = recording.manifest.greeting
-        wire, engine = greeting.config.get("wire", {}), greeting.config.get("engine", {})
+        wire, engine = greeting.config.wire, greeting.config.engine
         self._recorded = recorded
-        self._reset_after_gap = bool(engine.get("reset_after_gap", True))
+        self._reset_after_gap = engine.reset_after_gap
         self._states, self._before = _what_happened(recording.events, recorded)
         first = next(iter(self._states.values()), None)
-        self._lanes = int(first.details["lanes"]) if first is not None else 1
-        self._lane = int(first.details["lane"]) if first is not None else 0
-        module = SoundToRates(
-            loaded.model, loaded.sidecar.hz_per_response, show_onoff="onoff" in wire.get("topics", ())
-        )
+        self._lanes = first.lanes if first is not None else 1
+        self._lane = first.lane if first is not None else 0
+        module = SoundToRates(loaded.model, loaded.sidecar.hz_per_response, show_onoff="onoff" in wire.topics)
         self.runner = _runner(module, self._lanes, greeting.device, device, backend, threads)
         rates = (recorded.source_rate_hz, greeting.sample_rate_hz, greeting.hop_samples)
         self._hop_samples = greeting.hop_samples
-        conceal = round(float(engine.get("conceal_ms", 0.0)) * recorded.source_rate_hz / 1000)
+        conceal = round(engine.conceal_ms * recorded.source_rate_hz / 1000)
         self._hops = Hops(_parts(recorded, conceal, rates), *rates)
         self._gain_db = self._own_gain_db = 0.0
         self._knows_state = False
@@ -250,15 +249,14 @@ class _Again:
             self.runner.reset(self._lane)
         elif event.name == "parameter" and event.details.get("parameter") == "engine.gain_db":
             self.done["gain"] += 1
-            self._gain_db = self._own_gain_db + float(event.details["value"])
+            self._gain_db = self._own_gain_db + _said(event, _Gain).value
         elif event.name in ("record.hole", "record.missed"):
             self._knows_state = False
 
-    def _restore(self, event: Event) -> None:
-        self._gain_db = float(event.details["gain_db"])
-        self._own_gain_db = float(event.details.get("stream_gain_db", 0.0))
+    def _restore(self, state: _State) -> None:
+        self._gain_db, self._own_gain_db = state.gain_db, state.stream_gain_db
         try:
-            self.runner.restore(self._lane, self._recorded.state(int(event.details["bin"])))
+            self.runner.restore(self._lane, self._recorded.state(state.bin))
         except StreamError as error:
             raise ConfigError(
                 "the recorded state belongs to another model",
@@ -310,27 +308,46 @@ class _Compared:
             self.at_bin, self.at_unit = i0 + worst // self._units, worst % self._units
 
 
-def _what_happened(events: list[Event], recorded: RecordedStream) -> tuple[dict[int, Event], dict[int, list[Event]]]:
+class _State(BaseModel):
+    """What the record says of the model's state before a bin."""
+
+    bin: int = Field(ge=0, lt=2**53)
+    gain_db: float = Field(ge=-1000, le=1000)
+    stream_gain_db: float = Field(ge=-1000, le=1000)
+    lane: int = Field(ge=0)
+    lanes: int = Field(ge=1, le=8192)
+
+
+class _Gain(BaseModel):
+    """What the record says of a change of gain."""
+
+    value: float = Field(ge=-1000, le=1000)
+
+
+def _what_happened(events: list[Event], recorded: RecordedStream) -> tuple[dict[int, _State], dict[int, list[Event]]]:
     """Return the states of a stream by their bins, and what else bears on its rates by the message that it precedes."""
-    states: dict[int, Event] = {}
+    states: dict[int, _State] = {}
     before: dict[int, list[Event]] = defaultdict(list)
-    numbers = ("bin", "gain_db", "lane", "lanes")
     for event in events:
         if event.stream not in (None, recorded.name):
             continue
         if event.name == "record.state":
-            try:
-                bin_, gain_db, lane, lanes = (float(event.details[key]) for key in numbers)
-                if not (0 <= lane < lanes <= 2**16 and abs(gain_db) <= 1000 and 0 <= bin_ < 2**53):
-                    raise ValueError("out of range")
-            except (KeyError, TypeError, ValueError) as error:
-                raise RecordError(
-                    f"a record.state that does not say {', '.join(numbers)}", remedy="run: rtstrf record check"
-                ) from error
-            states[int(bin_)] = event
+            state = _said(event, _State)
+            if state.lane >= state.lanes:
+                raise RecordError(f"lane {state.lane} of {state.lanes}", remedy=CHECK)
+            states[state.bin] = state
         else:
             before[event.before_message.get(recorded.name, 0)].append(event)
     return states, before
+
+
+def _said(event: Event, model: type[Facts]) -> Facts:
+    """Return the details of an event, checked."""
+    try:
+        return model.model_validate(event.details)
+    except ValidationError as error:
+        places = ", ".join(".".join(map(str, problem["loc"])) for problem in error.errors())
+        raise RecordError(f"the event {event.name} does not say all it must: {places}", remedy=CHECK) from None
 
 
 def _parts(
