@@ -18,6 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from rich import box
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Column, Table
@@ -45,7 +46,8 @@ def run(args: argparse.Namespace) -> int:
         return 0
     console = Console()
     # Narrow enough for a terminal of 80 columns.
-    table = Table(Column("model", no_wrap=True), "class", "front-end", "units", "parameters", "state", "cc_norm")
+    columns = (Column("model", no_wrap=True), "class", "front-end", "units", "parameters", "state", "cc_norm")
+    table = Table(*columns, box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, collapse_padding=True)
     for row in rows:
         stages = [slot["kind"] for slot in (row["wav2spec"], row["prefiltering"]) if slot]
         table.add_row(

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from rtstrf.checkpoints.load import bundled_models, load_model
 from rtstrf.fit.config import FitConfig, differences, read_config
+from rtstrf.fit.dataset import load_fit_data
 from rtstrf.fit.metrics import correlation, normalised_correlation
 from rtstrf.fit.ns1 import BINS, load_ns1
 from rtstrf.fit.response import hanning_window, smooth
@@ -18,10 +20,11 @@ from rtstrf.sound.make import open_source
 from rtstrf.verify.report import verify
 
 # What each must reach on the validation sounds, and what it must cite beside the recordings.
-FLOORS = {"statenet-gru-ns1": 0.86, "dnet-ns1": 0.84}
+FLOORS = {"statenet-gru-ns1": 0.86, "dnet-ns1": 0.84, "transformer-ns1": 0.83}
 CITED = {
     "statenet-gru-ns1": "10.1101/2024.11.11.622961",
     "dnet-ns1": "10.1371/journal.pcbi.1006618",
+    "transformer-ns1": "10.48550/arXiv.1706.03762",
 }
 REPOSITORY = Path(__file__).parents[2]
 NS1 = REPOSITORY.parent / "shared" / "ns1"
@@ -64,6 +67,22 @@ def test_replayed_validation_sounds_score_what_the_sidecar_records(name):
     # The rates are in Hz: their mean is that of the spikes counted, which cc cannot see.
     counted_hz = recordings.counts.mean() / (recordings.bin_ms / 1000)
     assert rates_hz.mean() == pytest.approx(counted_hz, rel=0.2)
+
+
+@needs_ns1
+def test_the_transformer_scores_alike_however_long_its_stream_has_run():
+    loaded = load_model("transformer-ns1")
+    recorded = loaded.sidecar.provenance["recipe"]
+    data = load_fit_data(FitConfig.model_validate(recorded), NS1)
+    for week in (0, 1, 50):
+        x = data.validation.sound_pa
+        for name, stage in loaded.model.stages():
+            if name == "pos_encoding":  # a week is 1.2e8 bins
+                x, _ = stage.step(x, {"t": torch.full((len(x),), week * 7 * 24 * 3600 * 200)})
+            else:
+                x = stage(x)
+        _, cc_norm = data.validation.scores(x.detach().numpy())
+        assert cc_norm.mean() == pytest.approx(loaded.sidecar.provenance["validation_cc_norm"], abs=0.01)
 
 
 @pytest.mark.parametrize("name", FLOORS)
