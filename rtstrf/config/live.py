@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from rtstrf.config.load import Section
+from rtstrf.config.record import RecordSection
 from rtstrf.config.sinks import AnySink
 from rtstrf.config.sources import SECTIONS, AnySource, is_source
 from rtstrf.config.spikes import SpikesSection
@@ -144,6 +145,7 @@ class LiveConfig(Section):
     wire: WireSection = Field(default_factory=WireSection, description="the network")
     engine: EngineSection = Field(default_factory=EngineSection, description="threads, queues and losses")
     spikes: SpikesSection = Field(default_factory=SpikesSection, description="spikes drawn from the rates")
+    record: RecordSection = Field(default_factory=RecordSection, description="recording the session")
     triggers: tuple[TriggerSection, ...] = Field(
         (), strict=False, description="what happens when rates cross a threshold"
     )
@@ -155,6 +157,13 @@ class LiveConfig(Section):
         if len({trigger.name for trigger in triggers}) != len(triggers):
             raise ValueError("each name of a trigger once")
         return triggers
+
+    @model_validator(mode="after")
+    def _records_what_is_published(self) -> LiveConfig:
+        missing = [topic for topic in self.record.topics if topic not in self.wire.topics]
+        if missing:
+            raise ValueError(f"record.topics has {missing[0]}, and wire.topics has not")
+        return self
 
     @model_validator(mode="after")
     def _streams_or_source(self) -> LiveConfig:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from rtstrf.checkpoints.load import load_model
@@ -22,6 +23,7 @@ from rtstrf.engine.handover import Handover
 from rtstrf.engine.outlet import Outlet
 from rtstrf.engine.parameters import Parameters
 from rtstrf.engine.realtime import LIMITS_HINT, deadline_thread
+from rtstrf.engine.recordings import Recordings
 from rtstrf.engine.scheduler import Scheduler
 from rtstrf.engine.stream import LiveStream, Session
 from rtstrf.sinks.make import make_sinks
@@ -97,7 +99,7 @@ class Engine:
             first,
             clock=self.clock,
             hello=lambda: self.streams[first].greeting(),
-            status=lambda: self.streams[first].status(),
+            status=partial(self.status, first),
             handle=Commands(self).handle,
             queue_messages=config.wire.queue_messages,
             hold_messages=config.wire.hold_messages * len(sections),
@@ -110,8 +112,9 @@ class Engine:
         self._scheduler = Scheduler(self.handover, self.batch)
         for section, each in zip(sections, sources, strict=True):
             self.streams[section.name] = self._make_stream(section, each)
+        self.recordings = Recordings(config.record, self.outlet, lambda: self.streams, self._told_sinks)
         for name in others:
-            self.server.add_stream(name, self.streams[name].greeting, self.streams[name].status)
+            self.server.add_stream(name, self.streams[name].greeting, partial(self.status, name))
         self._failure: BaseException | None = None
         self._finished = threading.Event()
         self._inference_thread: threading.Thread | None = None
@@ -148,10 +151,9 @@ class Engine:
         try:
             for stream in self.streams.values():
                 stream.open()
-            greeting = {**self.first.greeting(), "run": self.server.run, "anchor": self.clock.anchor()}
-            if self.outlet_is_shared:
-                greeting["streams"] = {name: stream.greeting()["source"] for name, stream in self.streams.items()}
-            self.outlet.sinks.open(greeting)
+            self.outlet.sinks.open(self._told_sinks())
+            if self.config.record.folder is not None and self.config.record.autostart:
+                self.recordings.start()
         except BaseException:
             self.stop()
             raise
@@ -222,6 +224,13 @@ class Engine:
         self._scheduler.add(stream)
         return stream
 
+    def _told_sinks(self) -> dict[str, Any]:
+        """Return the greeting of a sink: of the first stream, and the sources of all where there may be several."""
+        told = {**self.first.greeting(), "run": self.server.run, "anchor": self.clock.anchor()}
+        if self.outlet_is_shared:
+            told["streams"] = {name: stream.greeting()["source"] for name, stream in self.streams.items()}
+        return told
+
     # --- what is told -------------------------------------------------------------------------------------------
 
     @property
@@ -241,4 +250,5 @@ class Engine:
 
     def status(self, stream: str | None = None) -> dict[str, Any]:
         """Return what changes in a run, of the first stream or the one named."""
-        return (self.first if stream is None else self.streams[stream]).status()
+        told = (self.first if stream is None else self.streams[stream]).status()
+        return {**told, "recording": self.recordings.current}
