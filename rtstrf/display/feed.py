@@ -12,7 +12,7 @@ from typing import Protocol
 from rtstrf.display.history import MessageLike
 
 QUEUE_MESSAGES = 20_000
-TOPICS = ("rates", "spectrogram", "onoff", "level")
+TOPICS = ("rates", "spectrogram", "onoff", "level", "spikes")
 
 
 class MessageSource(Protocol):

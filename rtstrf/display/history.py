@@ -14,8 +14,8 @@ import numpy as np
 
 from rtstrf.display.greeting import Greeting, read_greeting
 
-TOPICS = ("rates", "spectrogram", "onoff", "level")
-"""Kinds of message that are kept, each with one row a bin."""
+TOPICS = ("rates", "spectrogram", "onoff", "level", "spikes")
+"""Kinds of message that are kept, each with one row a bin; of spikes their counts."""
 
 MAX_CHANNELS = 8192
 
@@ -105,9 +105,17 @@ class Ring:
         return out
 
 
+def counts(message: MessageLike) -> np.ndarray | None:
+    """Return how often each unit fired in each bin, (n, units) float32; None where the message does not tell."""
+    slots, spikes = message.header.get("slots"), message.array
+    if spikes is None or not isinstance(slots, int) or slots < 1 or spikes.shape[1] % slots:
+        return None
+    return (spikes.reshape(len(spikes), slots, -1) >= 0).sum(axis=1).astype(np.float32)
+
+
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A moment that somebody marked.
+    """A moment that somebody marked, or at which a trigger fired.
 
     Attributes
     ----------
@@ -177,8 +185,9 @@ class History:
             self._mark(message.header)
         elif message.kind in TOPICS and message.array is not None and message.array.ndim == 2:
             i0 = message.header.get("i0")
-            if isinstance(i0, int) and i0 >= 0 and 0 < message.array.shape[1] <= MAX_CHANNELS:
-                self.write(message.kind, i0, message.array)
+            rows = counts(message) if message.kind == "spikes" else message.array
+            if rows is not None and isinstance(i0, int) and i0 >= 0 and 0 < rows.shape[1] <= MAX_CHANNELS:
+                self.write(message.kind, i0, rows)
 
     def extend(self, messages: Iterable[MessageLike]) -> None:
         """Take in several messages."""
@@ -200,8 +209,9 @@ class History:
 
     def _mark(self, event: dict[str, Any]) -> None:
         details = event.get("details")
-        if event.get("name") == "mark" and isinstance(details, dict) and isinstance(details.get("bin"), int):
-            self.marks.append(Mark(details["bin"], str(details.get("label", ""))[:60]))
+        label = {"mark": "label", "trigger": "trigger"}.get(str(event.get("name")))
+        if label is not None and isinstance(details, dict) and isinstance(details.get("bin"), int):
+            self.marks.append(Mark(details["bin"], str(details.get(label, ""))[:60]))
 
     @property
     def bin_s(self) -> float:

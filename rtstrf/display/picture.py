@@ -13,6 +13,7 @@ from rtstrf.display.panels.base import PanelItem, dress_axis
 from rtstrf.display.panels.level import LevelPanel
 from rtstrf.display.panels.onoff import OnOffPanel
 from rtstrf.display.panels.population import PopulationPanel
+from rtstrf.display.panels.raster import RasterPanel
 from rtstrf.display.panels.spectrogram import SpectrogramPanel
 from rtstrf.display.panels.traces import TracesPanel
 from rtstrf.display.panels.view import View
@@ -21,7 +22,7 @@ TIME_AXIS_PX = 40
 
 
 class Picture(pg.GraphicsLayoutWidget):
-    """Level, spectrogram, ON and OFF, population and traces, from top to bottom.
+    """Level, spectrogram, ON and OFF, population, spikes where there are any, and traces, from top to bottom.
 
     Parameters
     ----------
@@ -53,12 +54,14 @@ class Picture(pg.GraphicsLayoutWidget):
         self.spectrogram = SpectrogramPanel(grid, 1)
         self.onoff = OnOffPanel(grid, 2)
         self.population = PopulationPanel(grid, 3, unit_order)
-        self.traces = TracesPanel(grid, 4)
+        self.raster = RasterPanel(grid, 4, self.population)
+        self.traces = TracesPanel(grid, 5)
         self.panels: tuple[PanelItem, ...] = (
             self.level,
             self.spectrogram,
             self.onoff,
             self.population,
+            self.raster,
             self.traces,
         )
         grid.layout.setColumnStretchFactor(0, 1)
@@ -66,7 +69,7 @@ class Picture(pg.GraphicsLayoutWidget):
         self.traces.plot.showAxis("bottom")
         dress_axis(self._axis)
         self._axis.setHeight(TIME_AXIS_PX)
-        grid.layout.setRowStretchFactor(4, self.traces.style.share)
+        grid.layout.setRowStretchFactor(5, self.traces.style.share)
         self._topics: frozenset[str] | None = None
         self._ticked: tuple[object, ...] = ()
         self._axis_label = ""
@@ -119,7 +122,8 @@ class Picture(pg.GraphicsLayoutWidget):
             return
         self._topics = topics
         for panel in self.panels:
-            panel.set_visible(topics is None or panel.style.topic in topics)
+            wanted = panel is not self.raster if topics is None else panel.style.topic in topics
+            panel.set_visible(wanted)
 
     def rescale(self, history: History, now_s: float) -> bool:
         """Let the scales follow what is in view; True where one changed and the view must be shown again."""

@@ -102,6 +102,7 @@ class _Poster:
             "spectrogram": self._spectrogram,
             "onoff": self._on_off,
             "population": self._population,
+            "raster": self._raster,
             "traces": self._traces,
         }
         for name, axes in self.axes.items():
@@ -249,6 +250,13 @@ class _Poster:
         self._image(axes, style.pixels(columns[:, self.order.index], style.rates_map(), 0.0, scale.high))
         self._ticks(axes, self.order.ticks, self.order.label)
         self._bar(axes, style.rates_map(), 0.0, scale.high, "Hz")
+
+    def _raster(self, axes: Axes) -> None:
+        columns = self._columns("spikes")
+        if columns is None or columns.shape[1] != len(self.order.index):
+            return
+        self._image(axes, style.pixels(columns[:, self.order.index], style.spikes_map(), 0.0, 1.0))
+        self._ticks(axes, self.order.ticks, self.order.label)
 
     def _traces(self, axes: Axes) -> None:
         rates_hz = self._read("rates")

@@ -61,6 +61,7 @@ PANELS = {
     "spectrogram": Panel("spectrogram", "Spectrogram", 22),
     "onoff": Panel("onoff", "ON and OFF", 22),
     "population": Panel("rates", "Population", 44),
+    "raster": Panel("spikes", "Spikes", 30),
     "traces": Panel("rates", "Chosen units", 22),
 }
 """Panels from top to bottom."""
@@ -76,6 +77,13 @@ def spectrogram_map() -> np.ndarray:
 def rates_map() -> np.ndarray:
     """Return the map of firing rates, black over violet and orange to pale yellow: shape (256, 3), uint8."""
     return colour_map.lightness_ramp([285, 330, 385, 425, 465], chroma=0.22, end_chroma=0.06)
+
+
+@cache
+def spikes_map() -> np.ndarray:
+    """Return the map of spike counts, the ground for none and the colour of text for any: shape (256, 3), uint8."""
+    none, any_ = ([int(colour[at : at + 2], 16) for at in (1, 3, 5)] for colour in (PANEL, TEXT))
+    return np.repeat(np.array([none, any_], np.uint8), 128, axis=0)
 
 
 @cache

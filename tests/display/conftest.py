@@ -38,6 +38,7 @@ class Stream:
 
     run: str = "run-1"
     onoff: bool = True
+    spikes: bool = False
     seqs: dict[str, int] = field(default_factory=dict)
 
     def message(self, kind: str, array: np.ndarray | None = None, t_ns: int = 0, **fields: Any) -> Made:
@@ -70,7 +71,13 @@ class Stream:
         }
         if not self.onoff:
             del arrays["onoff"]
-        fields = {"i0": i0, "n": n, "t_cap": 0, "t_pub": 1_500_000, "load": 0.2, "flags": flags}
+        if self.spikes:
+            # Two slots; unit 3 fires once in every tenth bin, unit 7 twice in every twentieth.
+            fired = np.full((n, 2, UNITS), -1.0)
+            fired[at % 10 == 0, 0, 3] = 17
+            fired[at % 20 == 0, :, 7] = (5, 200)
+            arrays["spikes"] = fired.reshape(n, -1)
+        fields = {"i0": i0, "n": n, "t_cap": 0, "t_pub": 1_500_000, "load": 0.2, "flags": flags, "slots": 2}
         return [self.message(kind, rows.astype(np.float32), t_ns, **fields) for kind, rows in arrays.items()]
 
 

@@ -6,12 +6,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rtstrf.config.live import LiveConfig
+from rtstrf.config.spikes import SpikesSection
 from rtstrf.display.greeting import Greeting, read_greeting
+from rtstrf.engine.batch import Batch
 from rtstrf.engine.greeting import greeting as engine_greeting
-from rtstrf.pipeline import Pipeline
+from rtstrf.engine.spiking import Spiking
+from rtstrf.pipeline import make_framer
 from rtstrf.verify.report import verify
 from rtstrf.verify.store import remember
-from tests.support.models import RATE_HZ, tiny_loaded
+from tests.support.models import HOP_SAMPLES, RATE_HZ, UNITS, tiny_loaded
 from tests.support.sounds import ArraySource, bursts
 
 JSON = st.recursive(
@@ -40,11 +43,14 @@ def test_the_source_is_told_in_words():
 def test_what_was_verified_is_told_as_the_server_greets_with_it(tmp_path, monkeypatch):
     monkeypatch.setenv("RTSTRF_CACHE", str(tmp_path / "cache"))
     loaded = tiny_loaded(tmp_path / "tiny")
-    pipeline = Pipeline(loaded)
+    batch = Batch(loaded)
+    framer = make_framer(RATE_HZ, RATE_HZ, HOP_SAMPLES)
+    spiking = Spiking(SpikesSection(), UNITS, HOP_SAMPLES, RATE_HZ)
     source = ArraySource(bursts(4000, RATE_HZ), RATE_HZ)
 
     def shown() -> Greeting:
-        hello = engine_greeting(LiveConfig.model_validate({"source": {"kind": "silence"}}), pipeline, source.info)
+        config = LiveConfig.model_validate({"source": {"kind": "silence"}})
+        hello = engine_greeting(config, batch, framer, source.info, spiking)
         return read_greeting(json.loads(json.dumps(hello)))
 
     assert shown().guarantees == ""

@@ -108,3 +108,25 @@ def test_what_is_saved_is_loaded(history, stream, tmp_path):
     for topic, ring in history.rings.items():
         assert (loaded.rings[topic].start, loaded.rings[topic].stop) == (ring.start, ring.stop)
         np.testing.assert_array_equal(loaded.read(topic, 0, ring.stop), history.read(topic, 0, ring.stop))
+
+
+def test_of_spikes_the_counts_are_kept():
+    stream, history = Stream(spikes=True), History()
+    history.extend([stream.hello(), *stream.bins(0, 40)])
+    counts = history.read("spikes", 0, 40)
+    assert counts.shape == (40, UNITS)
+    np.testing.assert_array_equal(counts.sum(axis=0)[[3, 7, 0]], [4, 4, 0])
+    assert counts[20, 7] == 2
+
+
+def test_spikes_that_do_not_say_how_many_fit_a_bin_are_left_out():
+    stream, history = Stream(), History()
+    for slots in (None, 0, "2", 7):
+        fields = {} if slots is None else {"slots": slots}
+        history.add(stream.message("spikes", np.zeros((1, 2 * UNITS), np.float32), i0=0, **fields))
+    assert "spikes" not in history.rings
+
+
+def test_where_a_trigger_fired_there_is_a_mark_with_its_name(history, stream):
+    history.add(stream.message("event", name="trigger", details={"trigger": "onset", "bin": 700}))
+    assert [(mark.bin, mark.label) for mark in history.marks][-1:] == [(700, "onset")]

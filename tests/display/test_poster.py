@@ -123,3 +123,16 @@ def test_nothing_is_said_on_the_console_not_even_without_a_runtime_directory(his
     command = [sys.executable, "-c", code, str(tmp_path / "history.npz"), str(tmp_path / "picture.png")]
     done = subprocess.run(command, capture_output=True, text=True, env=kept, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@pytest.mark.window
+@pytest.mark.parametrize("drawer", ["qt", "matplotlib"])
+def test_spikes_are_in_the_picture(tmp_path, drawer):
+    history, stream = History(), Stream(spikes=True)
+    history.extend([stream.hello(), *stream.bins(0, 2000)])
+    save_picture(tmp_path / "picture.png", history, drawer=drawer)
+    told = tuple(int(channel) for channel in style.spikes_map()[-1])
+    ticks = (read(tmp_path / "picture.png")[:, 80:1430] == told).all(axis=2)
+    # Two units fire, each in a row of its own, in every tenth or twentieth bin of 2000.
+    columns = np.flatnonzero(ticks.sum(axis=0) >= 4)
+    assert 1 + np.count_nonzero(np.diff(columns) > 1) == pytest.approx(200, abs=2)

@@ -115,10 +115,14 @@ def test_while_it_scrolls_only_new_columns_are_drawn(make_window, stream, clock)
     assert 0 < image.columns.drawn - before <= new
 
 
-def test_a_gap_is_grey_in_every_image(make_window, stream, clock):
-    window = make_window()
+def test_a_gap_is_grey_in_every_image(make_window, clock):
+    from PyQt6 import QtWidgets
+
+    window, stream = make_window(), Stream(spikes=True)
     window.receive([stream.hello(), *stream.bins(0, 1000, clock()), *stream.bins(1200, 1000, clock())])
-    window.frame()
+    for _ in range(2):
+        window.frame()
+        QtWidgets.QApplication.processEvents()  # the raster takes its place
     gap = 0xFF000000 | int(style.GAP[1:], 16)
     for panel in window.picture.panels:
         plot = plot_of(window, panel)
@@ -263,8 +267,8 @@ def test_a_stream_without_on_and_off_gives_their_place_to_the_others(make_window
     assert window.picture.population.plot.isVisible()
 
 
-def test_all_plots_begin_and_end_at_the_same_pixel(make_window, stream, clock):
-    window = fed(make_window, stream, clock)
+def test_all_plots_begin_and_end_at_the_same_pixel(make_window, clock):
+    window = fed(make_window, Stream(spikes=True), clock)
     edges = {
         (round(rect.left(), 3), round(rect.right(), 3))
         for rect in (panel.plot.vb.mapRectToScene(panel.plot.vb.rect()) for panel in window.picture.panels)
@@ -310,3 +314,35 @@ def test_a_mark_is_a_line_through_all_panels_at_its_bin(make_window, stream, clo
     after = plot_of(window, window.picture.level)
     changed = np.flatnonzero((before != after).any(axis=0))
     assert abs(changed[0] - before.shape[1] / 2) <= 2
+
+
+def test_spikes_have_a_raster_with_a_tick_in_the_row_of_the_unit_that_fired(make_window, clock):
+    window = fed(make_window, Stream(spikes=True), clock)
+    raster = window.picture.raster
+    assert raster.plot.isVisible()
+    plot = plot_of(window, raster) == as_argb32(style.spikes_map())[-1]
+    order = window.picture.population.order.index.tolist()
+    height = plot.shape[0] / UNITS
+    middles = plot[((np.arange(UNITS) + 0.5) * height).astype(int)[::-1]]  # one line a row, the lowest first
+    assert set(np.flatnonzero(middles.any(axis=1))) == {order.index(3), order.index(7)}
+    ticks = np.count_nonzero(np.diff(np.flatnonzero(middles[order.index(3)])) > 1) + 1
+    assert ticks == pytest.approx(window.picture.seconds / BIN_S / 10, abs=2)  # one spike in ten bins
+
+
+def test_the_raster_is_sorted_with_the_population(make_window, clock):
+    window = fed(make_window, Stream(spikes=True), clock)
+    before = plot_of(window, window.picture.raster)
+    press(window, "O")
+    assert not np.array_equal(plot_of(window, window.picture.raster), before)
+
+
+def test_the_cursor_reads_how_often_a_unit_fired(make_window, clock):
+    window = fed(make_window, Stream(spikes=True), clock)
+    raster, order = window.picture.raster, window.picture.population.order.index.tolist()
+    for unit, told in ((7, "2 spikes"), (3, "1 spike"), (0, "0 spikes")):
+        assert raster.read_out(window.history, window.picture.view, 2000, order.index(unit) + 0.5).endswith(told)
+
+
+def test_a_stream_without_spikes_has_no_raster(make_window, stream, clock):
+    window = fed(make_window, stream, clock)
+    assert not window.picture.raster.plot.isVisible()
