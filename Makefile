@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test check format docs figures clean
+.PHONY: demo test check format docs figures performance clean
 
 demo: $(VENV)/.demo
 	$(BIN)/rtstrf demo
@@ -31,6 +31,16 @@ figures: $(VENV)/.dev
 	$(BIN)/python benchmarks/hour.py --out benchmarks/results/hour.json
 	$(BIN)/python benchmarks/hour_of_models.py --out benchmarks/results/hour_of_models.json --write
 	$(BIN)/python benchmarks/live_latency.py --minutes 10 --out benchmarks/results/live_latency.json
+	$(MAKE) performance
+
+# On an idle machine: about twenty-five minutes, deepSTRF beside rtstrf in one environment.
+performance: $(VENV)/.peers
+	$(BIN)/rtstrf bench step --out benchmarks/results
+	$(BIN)/rtstrf bench streams --out benchmarks/results
+	$(BIN)/rtstrf bench peers --out benchmarks/results
+	$(BIN)/rtstrf bench replay --out benchmarks/results
+	$(BIN)/rtstrf bench wire --out benchmarks/results
+	$(BIN)/python tools/performance_page.py --write
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info demo.png
@@ -50,3 +60,7 @@ $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
 	@echo 'installing what the tests need into $(VENV): torch is large, this takes a few minutes once'
 	$(PIP) --editable '.[dev]'
 	@touch $@ $(VENV)/.demo
+
+$(VENV)/.peers: $(VENV)/.dev
+	$(PIP) --no-deps deepSTRF==0.1.0 mambapy==1.2.0 torchaudio
+	@touch $@

@@ -8,7 +8,7 @@ A row for each model and contestant:
 
 rtstrf                       one hop of the served path, as in `rtstrf bench step`
 deepSTRF, sliding window     its forward pass over that past, once for each hop; where no past is right (a Transformer's
-                             positions begin anew in every window) the shortest that is about as right as any
+                             positions begin anew in every window) one as long as what the model looks back at
 rtstrf, chunks of 1 s        a recording in chunks, state carried over: microseconds of a chunk
 deepSTRF, offline            a recording in one forward pass: microseconds of a pass
 
@@ -56,7 +56,9 @@ class Effort:
 
 
 QUICK = Effort(most_bins=1600, probes=6, window_hops=200, window_s=3.0)
-FULL = Effort(most_bins=3200, probes=24, window_hops=2000, window_s=60.0)
+FULL = Effort(most_bins=3200, probes=24, window_hops=1000, window_s=25.0)
+# Of our own step, whose million hops are those of `rtstrf bench step`.
+STEP_EFFORT = step_bench.Effort("full", hops=100_000, most_s=10.0, paced_s=5.0, error_hops=2000, jitter_s=5.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +101,7 @@ def peers_rows(
     if conditions.device != "cpu":
         raise ConfigError(f"peers on {conditions.device}", remedy="compare on the cpu; `step` measures elsewhere")
     effort = QUICK if conditions.quick else FULL
-    ours = step_bench.QUICK if conditions.quick else step_bench.FULL
+    ours = step_bench.QUICK if conditions.quick else STEP_EFFORT
     rows = []
     for name in names:
         loaded = measured_model(name)
@@ -126,7 +128,8 @@ def window_row(
     with telling.work(f"{name}: how much past deepSTRF needs"):
         run = all_bins(twin(name, loaded), loaded)
         sound = scene_hops(loaded, effort.most_bins + 40 * effort.probes)
-        past = shortest_past(run, loaded, sound, effort.most_bins, effort.probes)
+        reach_bins = loaded.model.options.get("context_window") or 0
+        past = shortest_past(run, loaded, sound, effort.most_bins, effort.probes, reach_bins)
     samples = sound.reshape(-1)
     windows = [samples[at * hop : (at + past.bins) * hop] for at in range(min(40, len(sound) - past.bins))]
 
@@ -186,7 +189,12 @@ def all_bins(module: torch.nn.Module, loaded: LoadedModel) -> Callable[[torch.Te
 
 
 def shortest_past(
-    run: Callable[[torch.Tensor], np.ndarray], loaded: LoadedModel, sound: np.ndarray, most_bins: int, probes: int
+    run: Callable[[torch.Tensor], np.ndarray],
+    loaded: LoadedModel,
+    sound: np.ndarray,
+    most_bins: int,
+    probes: int,
+    reach_bins: int = 0,
 ) -> Past:
     """Return the shortest past whose newest bin is right, found by doubling and bisection.
 
@@ -201,6 +209,8 @@ def shortest_past(
         The longest past that is tried.
     probes : int
         Moments at which it must be right, spread over the sound after `most_bins`.
+    reach_bins : int
+        Where no past is right, the least that is taken: what the model looks back at.
     """
     hop = loaded.sidecar.hop_samples
     wave = torch.from_numpy(sound).reshape(1, 1, -1)
@@ -224,8 +234,8 @@ def shortest_past(
     while tried.setdefault(bins, error(bins)) > BOUND and bins < most_bins:
         bins = min(2 * bins, most_bins)
     if tried[bins] > BOUND:
-        least = min(tried.values())
-        return found(min(b for b, e in tried.items() if e <= ABOUT_AS_GOOD * least), False)
+        enough = {b: e for b, e in tried.items() if b >= min(reach_bins, most_bins)}
+        return found(min(b for b, e in enough.items() if e <= ABOUT_AS_GOOD * min(enough.values())), False)
     low, high = (max(b for b in tried if b < bins) if bins > FIRST_BINS else 0), bins
     while high - low > 1:
         middle = (low + high) // 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,7 +26,8 @@ def merge(path: Path, bench: str, result: dict[str, Any]) -> None:
     Parameters
     ----------
     path : Path
-        Made where it is missing; holds ``{subcommand: {"machine": ..., "rows": ...}}``.
+        A folder takes a file named after the machine. Made where it is missing; holds
+        ``{subcommand: {"machine": ..., "rows": ...}}``.
     bench : str
         The subcommand.
     result : dict
@@ -35,6 +37,7 @@ def merge(path: Path, bench: str, result: dict[str, Any]) -> None:
     ConfigError
         If the file holds something else, or figures of another machine.
     """
+    path = path / f"{machine_slug(result['machine'])}.json" if path.is_dir() else path
     try:
         kept = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
         machines = [part["machine"] for part in kept.values()]
@@ -53,6 +56,20 @@ def merge(path: Path, bench: str, result: dict[str, Any]) -> None:
     beside = path.with_suffix(".json.new")
     beside.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
     os.replace(beside, path)
+
+
+def machine_slug(machine: dict[str, Any]) -> str:
+    """Return a name for a machine that a file can have.
+
+    Examples
+    --------
+    >>> machine_slug({"cpu_model": "AMD EPYC (tm) 9", "cores_usable": 2, "device": "cpu", "device_name": "AMD EPYC"})
+    'amd-epyc-tm-9-2-cores'
+    """
+    parts = [machine["cpu_model"], f"{machine['cores_usable']} cores"]
+    if machine["device"] != "cpu":
+        parts.append(machine["device_name"])
+    return re.sub(r"[^a-z0-9]+", "-", " ".join(parts).lower()).strip("-")
 
 
 def print_rows(console: Console, rows: Sequence[dict[str, Any]]) -> None:

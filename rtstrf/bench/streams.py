@@ -55,10 +55,8 @@ class Effort:
     jitter_s: float
 
 
-QUICK = Effort((), ladder_steps=200, search_steps=40, confirm_steps=1000, confirmations=3, jitter_s=0.5)
-FULL = Effort(
-    (1, 16, 256, 1024), ladder_steps=2000, search_steps=200, confirm_steps=6000, confirmations=8, jitter_s=5.0
-)
+QUICK = Effort((), ladder_steps=200, search_steps=40, confirm_steps=1000, confirmations=2, jitter_s=0.5)
+FULL = Effort((1, 256, 1024), ladder_steps=2000, search_steps=200, confirm_steps=6000, confirmations=6, jitter_s=5.0)
 
 
 class Batches:
@@ -94,7 +92,7 @@ def streams_rows(
 ) -> list[dict[str, Any]]:
     """Return rows of rising lane counts for each model and backend, the largest in real time last.
 
-    Where no backend is asked for it is the fastest there is, with eager beside it in the full mode.
+    Where no backend is asked for it is the fastest there is.
     """
     effort = QUICK if conditions.quick else FULL
     rows = []
@@ -105,7 +103,7 @@ def streams_rows(
             floor = jitter_floor(effort.jitter_s, effort.jitter_s, bin_ns)
         many = LANE_BUCKETS[-1]
         backends = backends_for(asked, loaded, many, conditions.device, may_compile=True, telling=telling)
-        for backend in backends if asked or not conditions.quick else backends[-1:]:
+        for backend in backends if asked else backends[-1:]:
             batches = Batches(loaded, backend, conditions, telling)
             with telling.work(f"{name}, {backend}: looking for the most lanes"):
                 step = many if backend == "compiled" else 1  # of one program, which whole buckets share

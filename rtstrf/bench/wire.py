@@ -53,7 +53,7 @@ class Effort:
 
 
 QUICK = Effort(units=1024, clients=8, seconds=10.0, jitter_s=1.0)
-FULL = Effort(units=1024, clients=8, seconds=120.0, jitter_s=10.0)
+FULL = Effort(units=1024, clients=8, seconds=60.0, jitter_s=10.0)
 
 
 def wire_rows(conditions: Conditions, telling: Telling, units: int | None, clients: int | None) -> list[dict[str, Any]]:

@@ -19,7 +19,7 @@ EXAMPLE = """\
   rtstrf bench step --quick
   rtstrf bench step --model my-model --out benchmarks/results/my-machine.json"""
 
-BACKENDS = ("auto", "eager", "compiled", "cuda-graph")
+BACKENDS = ("auto", "eager", "traced", "compiled", "cuda-graph")
 STREAMS_MODEL = "mel-adaptrans-statenet-gru"
 
 
@@ -47,7 +47,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         sub.add_argument("--quick", action="store_true", help="less than a minute; too few hops for p99.9 to last")
         sub.add_argument("--json", action="store_true", help="print the result as JSON, and nothing else")
         sub.add_argument(
-            "--out", type=Path, metavar="FILE", help="keep the result in FILE, beside those of the other subcommands"
+            "--out",
+            type=Path,
+            metavar="FILE",
+            help="keep the result in FILE, beside those of the other subcommands; a folder takes a file a machine",
         )
         sub.add_argument("--quiet", action="store_true", help="tell nothing of the progress")
 
@@ -164,7 +167,7 @@ def measures() -> dict[str, Measure]:
 
 
 def add_step(parser: argparse.ArgumentParser) -> None:
-    add_models(parser, "the reference systems and the bundled models")
+    add_models(parser, "the reference systems, and without --quick the bundled models")
     add_backends(parser)
     parser.add_argument("--lanes", type=at_least_1, default=1, help="streams in one batch (default %(default)s)")
     add_conditions(parser)
@@ -188,7 +191,7 @@ def step_rows(args: argparse.Namespace, conditions: Conditions, telling: Telling
     from rtstrf.bench.models import default_names
     from rtstrf.bench.step import step_rows as rows
 
-    return rows(args.models or default_names(), args.backends, args.lanes, conditions, telling)
+    return rows(args.models or default_names(quick=args.quick), args.backends, args.lanes, conditions, telling)
 
 
 def add_streams(parser: argparse.ArgumentParser) -> None:
@@ -204,7 +207,7 @@ def streams_rows(args: argparse.Namespace, conditions: Conditions, telling: Tell
 
 
 def add_replay(parser: argparse.ArgumentParser) -> None:
-    add_models(parser, "the reference systems and the bundled models")
+    add_models(parser, "the reference systems, and without --quick the bundled models")
     add_backend(parser)
     add_conditions(parser)
 
@@ -213,7 +216,7 @@ def replay_rows(args: argparse.Namespace, conditions: Conditions, telling: Telli
     from rtstrf.bench.models import default_names
     from rtstrf.bench.replay import replay_rows as rows
 
-    return rows(args.models or default_names(), args.backend, conditions, telling)
+    return rows(args.models or default_names(quick=args.quick), args.backend, conditions, telling)
 
 
 def add_wire(parser: argparse.ArgumentParser) -> None:

@@ -72,6 +72,7 @@ def test_where_no_past_is_right_that_is_said_and_the_shortest_as_good_as_any_is_
     assert not past.right
     assert past.bins == 32
     assert past.error == pytest.approx(0.5)
+    assert shortest_past(positions, loaded, sound, most_bins=400, probes=5, reach_bins=100).bins == 128
 
 
 def test_without_deepstrf_the_comparison_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

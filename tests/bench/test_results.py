@@ -30,6 +30,13 @@ def test_a_result_stands_beside_those_of_other_subcommands_and_replaces_its_own(
     assert [p.name for p in path.parent.iterdir()] == ["machine.json"]
 
 
+def test_a_folder_takes_a_file_named_after_the_machine(tmp_path: Path) -> None:
+    one = result()
+    one["machine"]["device"] = "cpu"
+    merge(tmp_path, "step", one)
+    assert [p.name for p in tmp_path.iterdir()] == ["x-2-cores.json"]
+
+
 def test_results_of_another_machine_are_not_mixed_in(tmp_path: Path) -> None:
     path = tmp_path / "machine.json"
     merge(path, "step", result())

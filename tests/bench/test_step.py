@@ -19,7 +19,7 @@ from rtstrf.spectrogram.mel import MelSpectrogram
 from rtstrf.stream import Chain
 from tests.support.models import tiny_loaded
 
-TINY = Effort(hops=60, most_s=1.0, paced_s=0.05, error_hops=30, jitter_s=0.01)
+TINY = Effort("quick", hops=60, most_s=1.0, paced_s=0.05, error_hops=30, jitter_s=0.01)
 
 
 @pytest.fixture(scope="module")

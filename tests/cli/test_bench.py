@@ -14,7 +14,7 @@ from rtstrf.cli.main import make_parser
 from tests.support.command import Command, assert_refused
 from tests.support.models import tiny_checkpoint
 
-TINY = step.Effort(hops=40, most_s=1.0, paced_s=0.02, error_hops=20, jitter_s=0.01)
+TINY = step.Effort("quick", hops=40, most_s=1.0, paced_s=0.02, error_hops=20, jitter_s=0.01)
 
 
 @pytest.fixture
