@@ -22,9 +22,18 @@ from rtstrf.wire import message, strict_json
 FOLDER = Path(__file__).resolve().parents[1] / "rtstrf" / "wire" / "golden"
 RUN = "golden"
 
-COMMON = {"unit": "Hz", "t_cap": 0, "t_raw": 0, "t_proc": 150_000, "gap": 0, "flags": 0, "load": 0.03, "q": 0}
+COMMON: dict[str, Any] = {
+    "unit": "Hz",
+    "t_cap": 0,
+    "t_raw": 0,
+    "t_proc": 150_000,
+    "gap": 0,
+    "flags": 0,
+    "load": 0.03,
+    "q": 0,
+}
 
-HELLO = {
+HELLO: dict[str, Any] = {
     "model": "golden", "protocol": message.PROTOCOL,
     "endpoints": {"data": "tcp://127.0.0.1:5590", "control": "tcp://127.0.0.1:5591"},
     "security": {"mechanism": "NULL", "insecure_lan": False},
@@ -52,7 +61,7 @@ def rates(seq: int, i0: int, rows: list[list[float]], **fields: Any) -> list[byt
     n = len(rows)
     t_cap = (i0 + n) * 5_000_000
     array = np.array(rows, np.float32).reshape(n, 3)
-    times = {"s0": 240 * i0, "s1": 240 * (i0 + n), "t_cap": t_cap, "t_raw": t_cap + 100}
+    times: dict[str, Any] = {"s0": 240 * i0, "s1": 240 * (i0 + n), "t_cap": t_cap, "t_raw": t_cap + 100}
     return frames("rates", seq, t_cap + 400_000, array, i0=i0, **{**COMMON, **times, **fields})
 
 
@@ -116,16 +125,16 @@ def good() -> list[tuple[str, str, list[bytes]]]:
         (
             "rates-other-stream",
             "another stream, whose numbers are its own",
-            frames("rates", 0, 90_000_000, np.float32([[7]]), stream="left.ear-2", i0=0, **COMMON),
+            frames("rates", 0, 90_000_000, np.array([[7]], np.float32), stream="left.ear-2", i0=0, **COMMON),
         ),
-        ("spectrogram", "two bands", frames("spectrogram", 0, 91_000_000, np.float32([[0.5, -0.5]]), i0=0)),
+        ("spectrogram", "two bands", frames("spectrogram", 0, 91_000_000, np.array([[0.5, -0.5]], np.float32), i0=0)),
         (
             "onoff",
             "first the ON bands, then the OFF bands",
-            frames("onoff", 0, 92_000_000, np.float32([[1, 2, 3, 4]]), i0=0),
+            frames("onoff", 0, 92_000_000, np.array([[1, 2, 3, 4]], np.float32), i0=0),
         ),
-        ("level", "dB SPL", frames("level", 0, 93_000_000, np.float32([[62.5]]), i0=0, unit="dB SPL")),
-        ("spikes", "counts", frames("spikes", 0, 94_000_000, np.float32([[0, 1, 2]]), i0=0, unit="count")),
+        ("level", "dB SPL", frames("level", 0, 93_000_000, np.array([[62.5]], np.float32), i0=0, unit="dB SPL")),
+        ("spikes", "counts", frames("spikes", 0, 94_000_000, np.array([[0, 1, 2]], np.float32), i0=0, unit="count")),
         (
             "event-mark",
             "a mark with text that is not ASCII",

@@ -159,3 +159,12 @@ def test_each_error_code_is_in_the_table():
     source = "".join(path.read_text(encoding="utf-8") for path in PACKAGE.glob("*.py"))
     used = set(re.findall(r'RequestError\(\s*"(\w+)"', source))
     assert used == {name for row in table_after("| code |") for name in names(row[0])}
+
+
+def test_each_fault_of_the_fake_server_is_in_its_table():
+    from rtstrf.wire.fake import FAULTS
+    from rtstrf.wire.golden_frames import golden_messages
+
+    assert [name for row in table_after("| fault |") for name in names(row[0])] == list(FAULTS)
+    counts = [sum(each.good == good for each in golden_messages()) for good in (True, False)]
+    assert [int(number) for number in re.search(r"a run of (\d+) .*?and (\d+) that", DOC, re.DOTALL).groups()] == counts
