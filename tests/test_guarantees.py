@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
+import safetensors.torch
 import torch
 from torch import Tensor
 
 from rtstrf.models.positions import SinusoidalPositions
+from rtstrf.runner import StepRunner
 from rtstrf.stream import State, clone, leaves, tree_map
 from rtstrf.verify import measure
 from tests.support.stages import build, sound, stage_classes, stages
@@ -46,6 +52,24 @@ def test_any_chunking_equals_the_offline_output(name: str, dtype: torch.dtype) -
 def test_a_snapshot_continues_in_another_lane_of_another_runner(name: str, dtype: torch.dtype) -> None:
     module = build(STAGES[name], dtype)
     assert measure.snapshot_error(module, sound(module, 1, FRAMES, dtype)) <= measure.BOUND[dtype]
+
+
+def test_snapshots_continue_in_another_process(tmp_path: Path) -> None:
+    expected = {}
+    for name, make in STAGES.items():
+        module = build(make, torch.float32)
+        middle = FRAMES // 2 * module.samples_per_frame
+        x = sound(module, 1, FRAMES, torch.float32)
+        runner = StepRunner(module)
+        runner.step(x[..., :middle])
+        (tmp_path / f"{name}.snapshot").write_bytes(runner.snapshot(0))
+        safetensors.torch.save_file({"x": x[..., middle:].contiguous()}, tmp_path / f"{name}.rest")
+        expected[name] = {path or "y": leaf for path, leaf in leaves(runner.step(x[..., middle:]))}
+    command = [sys.executable, "-m", "tests.support.other_process", str(tmp_path)]
+    subprocess.run(command, cwd=Path(__file__).parents[1], check=True, timeout=250)
+    for name, y in expected.items():
+        heard = safetensors.torch.load_file(tmp_path / f"{name}.heard")
+        assert measure.relative_error({path: heard[path] for path in y}, y) <= measure.BOUND[torch.float32], name
 
 
 @each_stage

@@ -102,6 +102,7 @@ def STRF_gradmap(  # noqa: N802 - the field's name for it
     -----
     Exact, adaptation and recurrence included: windows begin at the state that the sound before them left, which no
     later frame changes. Cost: one pass over the sound, and one over K frames, forth and back, for each frame asked for.
+    deepSTRF's method of this name asks at a spectrogram of K zeros, at its last frame, and returns minus this.
 
     Raises
     ------
