@@ -70,8 +70,6 @@ def run(args: argparse.Namespace) -> int:
             if display is not None:
                 display.terminate()
                 display.wait()
-    if engine.keeping_failed is not None:
-        print(engine.keeping_failed, file=sys.stderr)
     for recorder in engine.recordings.made:
         if recorder.failure is not None:
             print(recorder.failure, file=sys.stderr)

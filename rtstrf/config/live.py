@@ -96,9 +96,6 @@ class EngineSection(Section):
     gain_db: float = Field(
         0.0, ge=-120, le=120, description="added to the level of the sound; can be set while it runs"
     )
-    keep_sound: str | None = Field(
-        None, description="a file to keep the sound in as it was heard (float WAV in pascals), to replay it exactly"
-    )
     autostart: bool = Field(True, description="begin at once; otherwise wait for start on the control endpoint")
     spare_lanes: int = Field(0, ge=0, le=4096, description="streams that can be added while it runs")
     threads: int = Field(1, ge=1, description="threads of one model step; 1 has the least jitter for one stream")

@@ -113,23 +113,10 @@ class Capture:
             stream.outlet.event("loss", samples=block.lost_samples, at_sample=position)
         stream.outlet.sound(block, position + block.lost_samples)
         self._hand_over(stream.ledger.book(block))
-        self._keep(block)
 
     def _hand_over(self, hops: list[Hop]) -> None:
         for hop in hops:
             self._stream.queue.put(hop, wait=self._stream.source.can_wait and not self._stopping)
-
-    def _keep(self, block: Block) -> None:
-        stream = self._stream
-        if stream.keeper is None:
-            return
-        try:
-            stream.keeper.write(block)
-        except (OSError, RuntimeError) as error:  # a full disk ends the keeping, not the stream
-            stream.keeper.abandon()
-            stream.keeper = None
-            stream.keeping_failed = f"the sound was not kept: {error}"
-            stream.outlet.event("fault", what=stream.keeping_failed, remedy="make room on the disk")
 
     def _look_at_clocks(self) -> None:
         """Tell of a clock that stepped: the device's, as its samples show, or this machine's."""

@@ -243,11 +243,6 @@ class Engine:
         outlet = self.outlet if stream is None else self.streams[stream].outlet
         outlet.event(name, **details)
 
-    @property
-    def keeping_failed(self) -> str | None:
-        """Why a sound was not kept, where one was to be and was not."""
-        return next((stream.keeping_failed for stream in self.streams.values() if stream.keeping_failed), None)
-
     def status(self, stream: str | None = None) -> dict[str, Any]:
         """Return what changes in a run, of the first stream or the one named."""
         told = (self.first if stream is None else self.streams[stream]).status()

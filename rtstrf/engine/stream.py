@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from rtstrf.clock import AudioClock, RunClock
@@ -16,7 +15,6 @@ from rtstrf.engine.capture import Capture
 from rtstrf.engine.greeting import greeting
 from rtstrf.engine.handover import Handover
 from rtstrf.engine.inference import Inference
-from rtstrf.engine.keeper import SoundKeeper
 from rtstrf.engine.ledger import Ledger
 from rtstrf.engine.outlet import Outlet
 from rtstrf.engine.parameters import Parameters
@@ -108,8 +106,6 @@ class LiveStream:
             patient=self.source.can_wait,
             gain_db=gain_db,
         )
-        self.keeping_failed: str | None = None
-        self.keeper: SoundKeeper | None = None
         self._capture = Capture(self, session, replayed=isinstance(self.source, Paced))
         self._thread: threading.Thread | None = None
         self._state_lock = threading.Lock()
@@ -120,10 +116,8 @@ class LiveStream:
     # --- life -------------------------------------------------------------------------------------------------------
 
     def open(self) -> None:
-        """Open the source, and what its sound is kept in."""
+        """Open the source."""
         self.source.open()
-        if self._session.config.engine.keep_sound is not None:
-            self.keeper = SoundKeeper(self._path_of_sound(), self.source.info.rate_hz)
 
     def start(self) -> None:
         """Let it capture, on a thread of its own."""
@@ -157,8 +151,6 @@ class LiveStream:
         if self._thread is not None:
             self._thread.join()
         self.source.close()
-        if self.keeper is not None:
-            self.keeper.close()
 
     def fail(self, error: BaseException) -> None:
         """Take note of what ends it before its time."""
@@ -228,10 +220,6 @@ class LiveStream:
         if isinstance(self.source, Paced):
             return self.source.speed
         return 1.0 if self.source.live else None
-
-    def _path_of_sound(self) -> str:
-        path = Path(str(self._session.config.engine.keep_sound))
-        return str(path.with_name(f"{path.stem}-{self.name}{path.suffix}") if self.outlet.stream else path)
 
 
 def _clock_facts(clock: AudioClock | None) -> dict[str, float | None]:

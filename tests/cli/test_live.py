@@ -180,7 +180,7 @@ def test_listening_to_nobody_ends_when_told_to(rtstrf: Command) -> None:
         (["--source", "tone", "--set", "wire.data=nonsense"], ["nonsense"]),
         (["--source", "tone", "--set", "device=cuda:99"], ["cuda:99"]),
         (["--source", "tone", "--set", "device=abacus"], ["abacus"]),
-        (["--source", "tone", "--set", "engine.keep_sound=no/such/folder/x.wav"], ["no/such/folder/x.wav"]),
+        (["--source", "tone", "--set", "record.folder=no/such/folder"], ["no/such/folder"]),
     ],
 )
 def test_a_mistake_is_one_message_and_exit_code_2(rtstrf: Command, words: list[str], told: list[str]) -> None:
