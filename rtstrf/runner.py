@@ -36,7 +36,7 @@ class StepRunner:
         Streams side by side.
     device, dtype
         Where and how to compute: float32, or float64 for reference.
-    backend : {"eager", "auto", "compiled", "cuda-graph"}
+    backend : {"eager", "auto", "traced", "compiled", "cuda-graph"}
         How to compute (`rtstrf.backends.choose.choose_backend`). All give the same within G1.
     threads : int
         Threads of a compiled step.

@@ -10,7 +10,10 @@ from rtstrf.backends.backend import Backend, Eager
 from rtstrf.errors import ConfigError
 from rtstrf.stream import StreamModule
 
-BACKENDS = ("auto", "eager", "compiled", "cuda-graph")
+# TorchScript copies a delay line once more than eager does, which outweighs what it saves where there are many.
+MOST_TRACED_LANES = 16
+
+BACKENDS = ("auto", "eager", "traced", "compiled", "cuda-graph")
 
 
 def choose_backend(
@@ -27,9 +30,9 @@ def choose_backend(
 
     Parameters
     ----------
-    backend : {"auto", "eager", "compiled", "cuda-graph"}
-        ``auto``: on a GPU a CUDA graph; on a CPU what is compiled already, otherwise eager, since compiling takes half
-        a minute that nobody has asked for.
+    backend : {"auto", "eager", "traced", "compiled", "cuda-graph"}
+        ``auto``: on a GPU a CUDA graph; on a CPU what is compiled already, otherwise traced, since compiling takes half
+        a minute that nobody has asked for. Many lanes are not traced but eager, as is float64.
     module : StreamModule
         On the device, in the dtype, in evaluation mode, its weights fixed.
     lanes : int
@@ -47,13 +50,7 @@ def choose_backend(
     if backend not in BACKENDS:
         raise ConfigError(f"no backend {backend!r}", remedy=f"one of {', '.join(BACKENDS)}")
     if backend == "auto":
-        backend = (
-            "cuda-graph"
-            if device.type == "cuda"
-            else "compiled"
-            if is_compiled(module, lanes, dtype, threads)
-            else "eager"
-        )
+        backend = _best_at_hand(module, lanes, device, dtype, threads)
     if backend == "eager":
         return Eager(module, lanes)
     if backend == "cuda-graph":
@@ -67,11 +64,27 @@ def choose_backend(
         return CudaGraph(module, lanes)
     from rtstrf.backends.compiled import bucket_for, cannot_compile, compile_step, load_step
     from rtstrf.backends.tiles import Tiles
+    from rtstrf.backends.traced import trace_step
 
-    if device.type != "cpu" or dtype != torch.float32:
+    if device.type != "cpu":
+        raise ConfigError(f"backend {backend} on {device}", remedy="set backend to auto, eager or cuda-graph")
+    if backend == "traced":
+        return Tiles(module, lanes, lanes, trace_step(module, lanes), name="traced")
+    if dtype != torch.float32:
         raise ConfigError(f"the step cannot be compiled: {cannot_compile(module)}", remedy="use backend auto or eager")
     bucket = bucket_for(lanes)
     return Tiles(module, lanes, bucket, load_step(compile_step(module, bucket, threads, told=told)))
+
+
+def _best_at_hand(module: StreamModule, lanes: int, device: torch.device, dtype: torch.dtype, threads: int) -> str:
+    """Return the fastest backend that takes no time to be made."""
+    if device.type != "cpu":
+        return "cuda-graph" if device.type == "cuda" else "eager"
+    if dtype != torch.float32:
+        return "eager"
+    if is_compiled(module, lanes, dtype, threads):
+        return "compiled"
+    return "traced" if lanes <= MOST_TRACED_LANES else "eager"
 
 
 def is_compiled(module: StreamModule, lanes: int, dtype: torch.dtype, threads: int = 1) -> bool:

@@ -27,15 +27,16 @@ class Tiles(Backend):
         Lanes of the program.
     run : callable
         The program: ``run(x, state_leaves)`` advances the state where it lies and returns the leaves of the output.
+    name : str
+        What made the program.
 
     Notes
     -----
     The state's leaves keep their memory for ever; a step changes them where they lie.
     """
 
-    name = "compiled"
-
-    def __init__(self, module: StreamModule, lanes: int, bucket: int, run: Step) -> None:
+    def __init__(self, module: StreamModule, lanes: int, bucket: int, run: Step, name: str = "compiled") -> None:
+        self.name = name
         self._module = module
         self._lanes = lanes
         self._bucket = bucket

@@ -84,15 +84,15 @@ def _backend() -> Finding:
     from rtstrf.pipeline import Pipeline
 
     if torch.cuda.is_available():
-        return Finding("backend", True, "cuda-graph with device cuda; on the CPU eager, or compiled by rtstrf compile")
+        return Finding("backend", True, "cuda-graph with device cuda; on the CPU traced, or compiled by rtstrf compile")
     model = str(LiveConfig.model_fields["model"].default)
     backend = Pipeline(load_model(model), show_onoff=True, backend="auto").runner.backend
     if backend == "compiled":
         return Finding("backend", True, f"compiled: the step of {model} is native code")
-    found, remedy = f"eager: {model} is not compiled for this processor", f"rtstrf compile {model}"
+    found, remedy = f"{backend}: {model} is not compiled for this processor", f"rtstrf compile {model}"
     if compiler() is None:
         remedy = f"install a C++ compiler (Debian: sudo apt install g++), then {remedy}"
-    return Finding("backend", False, found, f"not needed, but a hop then costs a quarter: {remedy}")
+    return Finding("backend", False, found, f"not needed, but a hop then costs a third: {remedy}")
 
 
 def _sound_files() -> Finding:

@@ -71,7 +71,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="threads of one step; one hop is too little to share (default: 1; a recording: as it was)",
     )
     parser.add_argument(
-        "--backend", choices=("auto", "eager", "compiled", "cuda-graph"),
+        "--backend", choices=("auto", "eager", "traced", "compiled", "cuda-graph"),
         help="how a hop is computed; auto takes what rtstrf compile has made (default: auto; a recording: as it was)",
     )  # fmt: skip
     parser.add_argument("--channel", type=int, help="channel to hear, from 0 (default: the mean of all)")

@@ -129,9 +129,9 @@ class LiveConfig(Section):
         "statenet-gru-ns1", description="a bundled model by name, the folder of a checkpoint, or OWNER/NAME on the hub"
     )
     device: str = Field("cpu", description="where the model runs: cpu, cuda, cuda:1")
-    backend: Literal["auto", "eager", "compiled", "cuda-graph"] = Field(
+    backend: Literal["auto", "eager", "traced", "compiled", "cuda-graph"] = Field(
         "auto", description="how a hop is computed; auto: on a GPU cuda-graph, on a CPU what rtstrf compile has made, "
-        "otherwise eager",
+        "otherwise traced",
     )  # fmt: skip
     source: AnySource = Field(
         default_factory=lambda: SECTIONS["microphone"](kind="microphone"), description="the sound"

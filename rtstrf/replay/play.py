@@ -137,7 +137,7 @@ def replay(
         Of random block sizes.
     device : str
         Where the model runs: ``"cpu"``, ``"cuda"``, ``"cuda:1"``...
-    backend : {"eager", "auto", "compiled", "cuda-graph"}
+    backend : {"eager", "auto", "traced", "compiled", "cuda-graph"}
         How a hop is computed (`rtstrf.backends.choose.choose_backend`).
     keep_rates : bool
         Keep the rates and levels; without them, memory is flat but for 24 bytes of timing a bin.

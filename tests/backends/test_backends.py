@@ -17,6 +17,7 @@ from rtstrf.backends.choose import choose_backend
 from rtstrf.backends.cuda_graph import CudaGraph, RepeatingRecorder
 from rtstrf.backends.program import StepProgram
 from rtstrf.backends.tiles import Tiles
+from rtstrf.backends.traced import trace_step
 from rtstrf.errors import ConfigError
 from rtstrf.runner import StepRunner
 from rtstrf.stream import StreamModule, leaves
@@ -46,6 +47,10 @@ def graphs(module: StreamModule, lanes: int) -> Backend:
     return CudaGraph(module, lanes, RepeatingRecorder())
 
 
+def traced(module: StreamModule, lanes: int) -> Backend:
+    return Tiles(module, lanes, lanes, trace_step(module, lanes), name="traced")
+
+
 def runner_on(backend: Callable[[StreamModule, int], Backend], module: StreamModule, monkeypatch) -> StepRunner:
     monkeypatch.setattr("rtstrf.runner.choose_backend", lambda name, own, lanes, *_, **__: backend(own, lanes))
     return StepRunner(module, LANES)
@@ -59,7 +64,7 @@ def assert_same(got: object, wanted: object) -> None:
         )
 
 
-@pytest.mark.parametrize("backend", [tiles, graphs])
+@pytest.mark.parametrize("backend", [tiles, graphs, traced])
 @pytest.mark.parametrize("name", NAMES)
 def test_it_equals_eager_through_idle_lanes_resets_and_restores(backend, name: str, monkeypatch) -> None:
     module = build(stages()[name], torch.float32)
@@ -86,7 +91,7 @@ def test_it_equals_eager_through_idle_lanes_resets_and_restores(backend, name: s
     assert_same(got.state, wanted.state)
 
 
-@pytest.mark.parametrize("backend", [tiles, graphs])
+@pytest.mark.parametrize("backend", [tiles, graphs, traced])
 def test_several_frames_at_once_continue_the_same_state(backend, monkeypatch) -> None:
     module = build(stages()["SoundToRates-adapting"], torch.float32)
     wanted, got = StepRunner(module, LANES), runner_on(backend, module, monkeypatch)
@@ -98,7 +103,7 @@ def test_several_frames_at_once_continue_the_same_state(backend, monkeypatch) ->
     assert_same(got.state, wanted.state)
 
 
-@pytest.mark.parametrize("backend", [tiles, graphs])
+@pytest.mark.parametrize("backend", [tiles, graphs, traced])
 def test_what_a_step_returned_stays_as_it_was(backend, monkeypatch) -> None:
     module = build(stages()["SoundToRates-adapting"], torch.float32)
     runner = runner_on(backend, module, monkeypatch)
@@ -111,7 +116,7 @@ def test_what_a_step_returned_stays_as_it_was(backend, monkeypatch) -> None:
         torch.testing.assert_close(leaf, kept[name], rtol=0, atol=0)
 
 
-@pytest.mark.parametrize("backend", [tiles, graphs])
+@pytest.mark.parametrize("backend", [tiles, graphs, traced])
 def test_warming_up_leaves_no_trace(backend, monkeypatch) -> None:
     module = build(stages()["SoundToRates-adapting"], torch.float32)
     wanted, got = StepRunner(module, LANES), runner_on(backend, module, monkeypatch)
@@ -145,7 +150,7 @@ def test_lanes_are_filled_up_to_a_power_of_two_and_a_stream_more_records_nothing
 
 def test_an_unknown_backend_and_one_that_cannot_be_had_say_what_can() -> None:
     module = build(stages()["AdapTrans-eight-taps"], torch.float32)
-    with pytest.raises(ConfigError, match="auto, eager, compiled, cuda-graph"):
+    with pytest.raises(ConfigError, match="auto, eager, traced, compiled, cuda-graph"):
         choose_backend("fast", module, 1, torch.device("cpu"), torch.float32)
     with pytest.raises(ConfigError, match="set device to cuda"):
         choose_backend("cuda-graph", module, 1, torch.device("cpu"), torch.float32)
@@ -153,6 +158,20 @@ def test_an_unknown_backend_and_one_that_cannot_be_had_say_what_can() -> None:
         StepRunner(module, dtype=torch.float64, backend="compiled")
 
 
-def test_auto_takes_eager_where_nothing_is_compiled(tmp_path, monkeypatch) -> None:
+def test_auto_takes_what_needs_no_compiling(tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("RTSTRF_CACHE", str(tmp_path))
-    assert StepRunner(build(stages()["AdapTrans-eight-taps"], torch.float32), backend="auto").backend == "eager"
+    module = build(stages()["AdapTrans-eight-taps"], torch.float32)
+    assert StepRunner(module, backend="auto").backend == "traced"
+    assert StepRunner(module, backend="auto", dtype=torch.float64).backend == "eager"
+
+
+@pytest.mark.parametrize("name", stages())
+def test_the_traced_step_does_what_eager_does_in_the_same_order(name: str) -> None:
+    module = build(stages()[name], torch.float32)
+    wanted, got = StepRunner(module, 2), StepRunner(module, 2, backend="traced")
+    assert got.backend == "traced"
+    x = sound(module, 2, HOPS, torch.float32)
+    for number, hop in enumerate(x.split(module.samples_per_frame, dim=-1)):
+        active = None if number % 3 else [True, False]
+        assert_same(got.step(hop, active), wanted.step(hop, active))
+    assert_same(got.state, wanted.state)

@@ -18,7 +18,7 @@ from tests.support.models import tiny_checkpoint
 def test_a_compiled_model_is_used_by_auto_and_its_costs_are_told(tmp_path: Path, monkeypatch, capsys) -> None:
     monkeypatch.setenv("RTSTRF_CACHE", str(tmp_path / "cache"))
     folder = tiny_checkpoint(tmp_path / "tiny")
-    assert Pipeline(load_model(folder), backend="auto").runner.backend == "eager"
+    assert Pipeline(load_model(folder), backend="auto").runner.backend == "traced"
     assert main(["compile", str(folder)]) == 0
     assert "us compiled" in capsys.readouterr().err
     assert Pipeline(load_model(folder), backend="auto").runner.backend == "compiled"
