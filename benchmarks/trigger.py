@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -87,6 +88,7 @@ def main() -> None:
     t_arrived = np.array([arrived[bin_] for bin_ in both])
     result = {
         "machine": machine_facts(),
+        "load_average": [round(load, 1) for load in os.getloadavg()],
         "model": args.model,
         "minutes": args.minutes,
         "fired": len(fired),
