@@ -80,7 +80,8 @@ def build_model(model_class: str, options: dict[str, Any], sidecar: Sidecar) -> 
         )
     except ConfigError as error:
         raise CheckpointError(
-            f"the options of {model_class} do not fit: {error}", remedy="correct config.json or stream.json"
+            f"the options of {model_class} do not fit: {error.what}",
+            remedy=f"in config.json or stream.json: {error.remedy}",
         ) from error
     # What torch and Python say of a number or a type that cannot be, which does not name the option.
     except (ArithmeticError, AttributeError, LookupError, MemoryError, RuntimeError, TypeError, ValueError) as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import shutil
@@ -26,7 +27,8 @@ def save_model(folder: str | Path, model: AuditoryModel, sidecar: Sidecar, *, ov
         Where to write.
     model : AuditoryModel
     sidecar : Sidecar
-        It must describe this model; `rtstrf.load_model` will check.
+        It must describe this model; `rtstrf.load_model` will check. The taps of a prefilter, which the weights do not
+        tell, are written down even where it leaves them to the default.
     overwrite : bool
         Replace a folder that exists.
 
@@ -49,7 +51,7 @@ def save_model(folder: str | Path, model: AuditoryModel, sidecar: Sidecar, *, ov
         try:
             (fresh / CONFIG_NAME).write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
             (fresh / WEIGHTS_NAME).write_bytes(safetensors.torch.save(weights))
-            (fresh / FILE_NAME).write_text(sidecar.to_json(), encoding="utf-8")
+            (fresh / FILE_NAME).write_text(with_taps(sidecar, model).to_json(), encoding="utf-8")
             fresh.chmod(0o755)
             if target.exists():
                 shutil.rmtree(target)
@@ -60,3 +62,12 @@ def save_model(folder: str | Path, model: AuditoryModel, sidecar: Sidecar, *, ov
         raise CheckpointError(
             f"{target} cannot be written: {error}", remedy="choose a folder you may write to"
         ) from error
+
+
+def with_taps(sidecar: Sidecar, model: AuditoryModel) -> Sidecar:
+    """Return the sidecar with the taps of the model's prefilter in it."""
+    slot, taps = sidecar.prefiltering, getattr(model.prefilter, "kernel_frames", None)
+    if slot is None or taps is None or "kernel_frames" in slot.options:
+        return sidecar
+    complete = dataclasses.replace(slot, options={**slot.options, "kernel_frames": taps})
+    return dataclasses.replace(sidecar, prefiltering=complete)

@@ -11,9 +11,10 @@ import safetensors.torch
 import torch
 
 from rtstrf.checkpoints.load import load_model
-from rtstrf.checkpoints.save import save_model
+from rtstrf.checkpoints.save import save_model, with_taps
 from rtstrf.errors import CheckpointError
 from rtstrf.models.statenet import StateNet
+from rtstrf.prefilter.make import make_prefiltering
 from tests.support.models import UNITS, tiny_checkpoint, tiny_model, tiny_sidecar
 
 
@@ -25,13 +26,27 @@ def test_a_model_is_written_and_read_back_bit_for_bit(tmp_path: Path) -> None:
     model = tiny_model(seed=3)
     save_model(tmp_path / "m", model, tiny_sidecar())
     read = load_model(tmp_path / "m")
-    assert read.sidecar == tiny_sidecar()
+    assert read.sidecar == with_taps(tiny_sidecar(), model)
     assert not read.model.training
     for key, value in model.state_dict().items():
         assert torch.equal(read.model.state_dict()[key], value), key
     x = torch.randn(1, 1, 1600, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
         assert torch.equal(read.model(x), model.eval()(x))
+
+
+def test_the_taps_of_a_prefilter_are_written_even_where_the_sidecar_leaves_them_out(tmp_path: Path) -> None:
+    sidecar = tiny_sidecar()
+    assert sidecar.prefiltering is not None
+    model = tiny_model(sidecar)
+    other = make_prefiltering("adaptrans", **sidecar.prefiltering.options, kernel_frames=17)
+    other.load_state_dict(model.prefilter.state_dict())
+    model.prefiltering = other
+    save_model(tmp_path / "m", model, sidecar)
+    read = load_model(tmp_path / "m")
+    assert read.sidecar.prefiltering is not None
+    assert read.sidecar.prefiltering.options["kernel_frames"] == 17
+    assert read.model.prefilter.kernel_frames == 17
 
 
 def test_the_folder_is_laid_out_as_deepstrf_reads_it(tmp_path: Path) -> None:
