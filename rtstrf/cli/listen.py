@@ -17,7 +17,6 @@ EXAMPLE = """\
   rtstrf listen tcp://127.0.0.1:6590 --json --topics rates --count 200 > rates.jsonl"""
 
 DEFAULT_ENDPOINT = "tcp://127.0.0.1:5590"
-FINAL_STATES = ("ended", "source_lost")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -79,7 +78,7 @@ def is_final(message: Any) -> bool:
     header = message.header
     if message.kind != "event" or header.get("name") != "state" or not isinstance(header.get("details"), dict):
         return False
-    return header["details"].get("state") in FINAL_STATES
+    return header["details"].get("state") == "ended"
 
 
 def _tell_json(message: Any) -> None:

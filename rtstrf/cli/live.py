@@ -7,6 +7,10 @@ import json
 import subprocess
 import sys
 from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rtstrf.config.live import LiveConfig
 
 HELP = "Hear a sound as it comes and publish the predicted firing rates until it ends or Ctrl-C."
 EXAMPLE = """\
@@ -35,14 +39,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from rtstrf.cli.session import key_of_view, live_config, print_summary, view_command
-    from rtstrf.engine.engine import Engine
-    from rtstrf.engine.process import on_signals, real_time_process
+    from rtstrf.cli.session import live_config
+    from rtstrf.sound.chatter import without_chatter
 
     overrides = [*args.overrides, *(["wire.insecure_lan=true"] if args.insecure_lan else [])]
     if args.record is not None:
         overrides.append(f"record.folder={json.dumps(args.record)}")
     config = live_config(args.config, args.source, overrides)
+    with without_chatter():  # of a sound card that goes away while it is listened to
+        return run_session(args, config)
+
+
+def run_session(args: argparse.Namespace, config: LiveConfig) -> int:
+    """Run a session until it ends."""
+    from rtstrf.cli.session import key_of_view, print_summary, view_command
+    from rtstrf.engine.engine import Engine
+    from rtstrf.engine.process import on_signals, real_time_process
+
     engine = Engine(config)
     display = None
     with (

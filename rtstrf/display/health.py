@@ -17,7 +17,6 @@ STALE_S = 3.0
 RECENT_S = 10.0
 EVENT_S = 6.0
 OVERLOADED, REPLAY, LAST = 8, 16, 128
-END_STATES = ("ended", "source_lost")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +67,7 @@ class Health:
     ended : bool
         Whether the run has ended, by its last rates or by the server's word.
     source_lost : bool
-        Whether it ended because the source was lost.
+        Whether the source of the sound is away; once the run has ended, whether it ended so.
     run : str or None
 
     Examples
@@ -160,8 +159,9 @@ class Health:
 
     def _follow_state(self, state: object) -> None:
         """Take the server's word for the end of the run too: the last message of rates may be lost."""
-        self.ended = self.ended or state in END_STATES
-        if isinstance(state, str):
+        if state == "ended":
+            self.ended = True
+        elif isinstance(state, str):
             self.source_lost = state == "source_lost"
 
     def _follow_rates(self, header: dict[str, Any], now_ns: int) -> None:
@@ -175,7 +175,7 @@ class Health:
         flags = _count(header.get("flags"))
         if flags & OVERLOADED:
             self._overloaded_ns = now_ns
-        self.ended = bool(flags & LAST) or self.source_lost  # sound taken before the loss is still computed
+        self.ended = bool(flags & LAST)
 
     def report(self, now_ns: int) -> Report:
         """Return the health at a reading of the local monotonic clock."""
@@ -199,12 +199,14 @@ class Health:
         if self._heard_ns is None:
             return "waiting", f"listening to {self.endpoint}: nothing received yet"
         silence_s = (now_ns - self._heard_ns) / 1e9
-        if self.source_lost:
+        if self.ended and self.source_lost:
             return "alarm", "the source of the sound was lost: the run has ended"
         if self.ended:
             return "ended", "the run has ended"
         if silence_s > STALE_S:
             return "alarm", f"nothing received for {silence_s:.0f} s: the simulator stopped or cannot be reached"
+        if self.source_lost:
+            return "alarm", "the source of the sound is lost: waiting until it is back"
         if self._rates_ns is None:
             return "waiting", f"connected to {self.endpoint}: no rates yet"
         if (now_ns - self._rates_ns) / 1e9 > STALE_S:

@@ -53,7 +53,8 @@ class Engine:
     Notes
     -----
     States of a stream: ``armed`` (waiting for start), ``running``, ``stopped`` (by a client), ``source_lost`` (a device
-    or file failed), ``ended``. Each change is an event on the wire. The session ends with its last stream.
+    is away, or a file failed), ``ended``, after which nothing follows. Each change is an event on the wire. The session
+    ends with its last stream.
 
     Raises
     ------

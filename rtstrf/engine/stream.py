@@ -138,8 +138,7 @@ class LiveStream:
     def end(self) -> None:
         """Publish the end, after the last hop; on the inference thread."""
         self.inference.finish(self.ledger.bins)
-        if self.failure is None:
-            self.set_state("ended")
+        self.set_state("ended")
 
     def ask_to_stop(self) -> None:
         """Ask its capture to end; returns at once."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from types import ModuleType
+from typing import Any
 
 from rtstrf.errors import SoundError
 from rtstrf.extras import require
@@ -126,3 +128,43 @@ def find_device(wanted: int | str | None, devices: list[Device]) -> Device:
             remedy=remedy,
         )
     return found[0]
+
+
+# PortAudio lists the devices once, when it is initialised, and ending it ends all its streams: so who holds streams is
+# as global as PortAudio itself.
+_holders: set[object] = set()
+_looking = threading.Lock()
+
+
+def hold_devices(holder: object) -> None:
+    """Take note that a stream is open: the list of devices cannot be made anew until it is closed."""
+    with _looking:
+        _holders.add(holder)
+
+
+def release_devices(holder: object) -> None:
+    """Take note that a stream is closed."""
+    with _looking:
+        _holders.discard(holder)
+
+
+def find_again(sounddevice: Any, device: Device) -> Device:
+    """Return a device that was away, by its name: another in its place is not the same.
+
+    The list of devices is made anew unless another stream is open in this process, which that would end.
+
+    Raises
+    ------
+    SoundError
+        If it is not there.
+    """
+    with _looking:
+        if not _holders:
+            sounddevice._terminate()
+            sounddevice._initialize()
+        found = [
+            each for each in input_devices(sounddevice) if (each.name, each.host_api) == (device.name, device.host_api)
+        ]
+    if not found:
+        raise SoundError(f"the input device {device.name!r} is not there", remedy="connect it again")
+    return next((each for each in found if each.index == device.index), found[0])

@@ -10,14 +10,15 @@ import numpy as np
 
 from rtstrf.errors import ConfigError, SoundError, StreamError
 from rtstrf.sound.continuity import ContinuityCheck
-from rtstrf.sound.devices import find_device, input_devices, portaudio
+from rtstrf.sound.devices import find_again, find_device, hold_devices, input_devices, portaudio, release_devices
 from rtstrf.sound.level import db_spl_to_pa
 from rtstrf.sound.mix import check_channel, to_mono_pa
 from rtstrf.sound.ring import Captured, CaptureRing
 from rtstrf.sound.source import Block, Source, SourceInfo
 
 RING_S = 2.0  # a reader that falls further behind loses sound, and is told so
-GONE_AFTER_S = 4.0  # of no callback at all, where the driver does not say so; PulseAudio may take 2 s for the first
+FIRST_WITHIN_S = 4.0  # PulseAudio may take 2 s for the first callback
+GONE_AFTER_S = 0.8  # of no callback at all once there were some, where the driver does not say that it has stopped
 OLDEST_NS = 250_000_000  # at delivery; Bluetooth comes near it, PulseAudio claims 500 ms when it starts, wrongly
 _NS_PER_S = 1_000_000_000
 _OVERFLOW, _NOT_OVERFLOW = 1, 0
@@ -85,6 +86,8 @@ class MicrophoneSource(Source):
         self._rest: Block | None = None
         self._last_end_ns = 0
         self._waited_s = 0.0  # for nothing, since the last block
+        self._heard = False  # since it was opened
+        self._opened_before = False
         self.info = SourceInfo(
             kind="microphone",
             name=self.device.name,
@@ -95,13 +98,16 @@ class MicrophoneSource(Source):
         )
 
     def open(self) -> None:
+        """Open the device; a second time, look for it by its name, as it may have been away and come back elsewhere."""
         self.close()
+        if self._opened_before:
+            self.device = find_again(self._sounddevice, self.device)
         rate_hz = self.info.rate_hz
         self._ring = CaptureRing(round(RING_S * rate_hz) + self.block_samples, self._channels)
         self._check = ContinuityCheck(rate_hz)
         self._rest = None
         self._last_end_ns = 0
-        self._waited_s = 0.0
+        self._waited_s, self._heard = 0.0, False
         try:
             self._stream = self._sounddevice.InputStream(
                 samplerate=rate_hz,
@@ -112,6 +118,7 @@ class MicrophoneSource(Source):
                 latency="low",
                 callback=_callback_into(self._ring, rate_hz),
             )
+            hold_devices(self)
             self._stream.start()
         except self._sounddevice.PortAudioError as error:
             self.close()
@@ -119,7 +126,10 @@ class MicrophoneSource(Source):
                 f"the input device {self.device.name!r} cannot be opened at {rate_hz} Hz: {error}",
                 remedy="close other programs that use it, or choose another: rtstrf devices",
             ) from error
-        self.info = replace(self.info, reported_latency_ms=1e3 * float(self._stream.latency))
+        self._opened_before = True
+        latency_ms = 1e3 * float(self._stream.latency)
+        if latency_ms != self.info.reported_latency_ms:
+            self.info = replace(self.info, reported_latency_ms=latency_ms)
 
     def read(self, max_samples: int, timeout_s: float = 0.1) -> Block | None:
         if self._stream is None:
@@ -143,9 +153,10 @@ class MicrophoneSource(Source):
         stream, self._stream = self._stream, None
         if stream is not None:
             stream.close(ignore_errors=True)
+            release_devices(self)
 
     def _to_block(self, captured: Captured) -> Block:
-        self._waited_s = 0.0
+        self._waited_s, self._heard = 0.0, True
         samples = to_mono_pa(captured.frames, self.channel, self._pa_per_unit)  # (n, channels) -> (n,)
         finite = np.isfinite(samples)
         if not finite.all():
@@ -162,7 +173,7 @@ class MicrophoneSource(Source):
     def _check_alive(self, timeout_s: float) -> None:
         # Time spent waiting, not time passed: after this whole program was suspended the driver needs its turn first.
         self._waited_s += timeout_s
-        if self._stream.active and self._waited_s < GONE_AFTER_S:
+        if self._stream.active and self._waited_s < (GONE_AFTER_S if self._heard else FIRST_WITHIN_S):
             return
         raise SoundError(
             f"the input device {self.device.name!r} has stopped: no sound for {self._waited_s:.1f} s",

@@ -1,3 +1,5 @@
+import pytest
+
 from rtstrf.display.health import Health
 from tests.display.conftest import Stream
 
@@ -64,15 +66,39 @@ def test_the_end_is_known_from_the_state_where_the_last_rates_were_lost(stream):
     assert health.report(9 * SECOND).severity != "ended"
 
 
-def test_a_lost_source_ends_the_run_with_an_alarm_though_its_last_sound_is_still_computed(stream):
-    for kind, fields in (("heartbeat", {"state": "source_lost"}), ("event", {"details": {"state": "source_lost"}})):
-        health = fed(stream)
-        health.add(stream.message(kind, t_ns=4 * SECOND, name="state", **fields))
-        health.extend(stream.bins(1000, 1, 4 * SECOND))
-        assert health.ended
-        report = health.report(9 * SECOND)
-        assert (report.severity, report.words) == ("alarm", "the source of the sound was lost: the run has ended")
-        stream = Stream()
+def told_state(stream, kind, state, t_ns):
+    """Return a message that tells of a state."""
+    fields = {"state": state} if kind == "heartbeat" else {"details": {"state": state}}
+    return stream.message(kind, t_ns=t_ns, name="state", **fields)
+
+
+@pytest.mark.parametrize("kind", ["heartbeat", "event"])
+def test_a_lost_source_is_an_alarm_until_it_is_back(stream, kind):
+    health = fed(stream)
+    health.add(told_state(stream, kind, "source_lost", 4 * SECOND))
+    health.extend(stream.bins(1000, 1, 4 * SECOND))  # sound taken before the loss is still computed
+    report = health.report(6 * SECOND)
+    assert (report.severity, report.words) == ("alarm", "the source of the sound is lost: waiting until it is back")
+    assert not health.over(6 * SECOND)
+    health.add(told_state(stream, kind, "running", 60 * SECOND))
+    health.extend(stream.bins(12000, 1, 60 * SECOND))
+    assert health.report(60 * SECOND).severity == "good"
+
+
+@pytest.mark.parametrize("kind", ["heartbeat", "event"])
+def test_a_run_that_ended_by_the_loss_of_its_source_says_so(stream, kind):
+    health = fed(stream)
+    health.add(told_state(stream, kind, "source_lost", 4 * SECOND))
+    health.add(told_state(stream, kind, "ended", 5 * SECOND))
+    assert health.over(5 * SECOND)
+    report = health.report(6 * SECOND)
+    assert (report.severity, report.words) == ("alarm", "the source of the sound was lost: the run has ended")
+
+
+def test_a_server_that_falls_silent_while_its_source_is_lost_is_told_as_silent(stream):
+    health = fed(stream)
+    health.add(told_state(stream, "event", "source_lost", 4 * SECOND))
+    assert "nothing received" in health.report(20 * SECOND).words
 
 
 def test_it_is_over_when_the_server_falls_silent_after_rates_had_come(stream):

@@ -6,11 +6,12 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from rtstrf.errors import SoundError
-from rtstrf.sound.devices import Device, find_device
+from rtstrf.sound.devices import Device, find_again, find_device, hold_devices, release_devices
 from tests.support.pulse import DEVICE, PulseServer
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -97,3 +98,46 @@ def test_a_machine_without_a_sound_card_is_told_so(sound_card: PulseServer, tmp_
     empty.write_text("pcm.nothing { type hw card 99 }\n")  # a file without any entry makes PortAudio abort
     answer = run(CATCH.format(prepare="sys"), sound_card.environment | {"ALSA_CONFIG_PATH": str(empty)})
     assert answer.startswith("SoundError no input device: PortAudio finds no microphone")
+
+
+class Library:
+    """PortAudio whose devices change between two looks."""
+
+    def __init__(self, *lists: list[str]) -> None:
+        self._lists = list(lists)
+        self.default = SimpleNamespace(device=(0, 0))
+
+    def _terminate(self) -> None:
+        self._lists.pop(0)
+
+    def _initialize(self) -> None:
+        pass
+
+    def query_hostapis(self) -> list[dict]:
+        return [{"name": "ALSA", "default_input_device": 0}]
+
+    def query_devices(self) -> list[dict]:
+        return [
+            {"index": index, "name": name, "hostapi": 0, "max_input_channels": 1, "default_samplerate": 48000.0}
+            for index, name in enumerate(self._lists[0])
+        ]
+
+
+def test_a_device_that_was_away_is_found_by_its_name_wherever_it_is_now() -> None:
+    away = Device(1, "UMIK", "ALSA", 1, 48000, False)
+    assert find_again(Library([], ["Line", "Webcam", "UMIK"]), away).index == 2
+
+
+def test_another_device_in_its_place_is_not_taken_for_it() -> None:
+    away = Device(0, "UMIK", "ALSA", 1, 48000, False)
+    with pytest.raises(SoundError, match="'UMIK' is not there"):
+        find_again(Library([], ["Webcam"]), away)
+
+
+def test_the_list_is_not_made_anew_while_another_stream_is_open_as_that_would_end_it() -> None:
+    away, other = Device(0, "UMIK", "ALSA", 1, 48000, False), object()
+    hold_devices(other)
+    try:
+        assert find_again(Library(["UMIK"], []), away).index == 0
+    finally:
+        release_devices(other)

@@ -57,7 +57,7 @@ def receive(client: Client, until: Callable[[list[Message]], bool]) -> list[Mess
 
 def is_over(messages: list[Message]) -> bool:
     """Tell whether the run has ended: its state is final and its last message is here."""
-    final = any(m.kind == "event" and m.header["details"].get("state") in ("ended", "source_lost") for m in messages)
+    final = any(m.kind == "event" and m.header["details"].get("state") == "ended" for m in messages)
     return final and any(Flags.LAST in m.flags for m in messages if m.kind == "rates")
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import select
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -78,10 +79,10 @@ class PulseServer:
         }
         self._process: subprocess.Popen[bytes] | None = None
         self._socket = socket
+        self._layout = f"rate={rate_hz} channels={channels} format=float32le"
 
     def start(self) -> None:
         """Start the server and wait until it answers."""
-        layout = f"rate={self.rate_hz} channels={self.channels} format=float32le"
         log = (self.directory / "pulse.log").open("wb")
         with log:
             self._process = subprocess.Popen(
@@ -96,7 +97,7 @@ class PulseServer:
                     "--realtime=no",
                     "--high-priority=no",
                     "--log-target=stderr",
-                    f"--load=module-null-sink sink_name={SINK} norewinds=1 {layout}",
+                    f"--load=module-null-sink sink_name={SINK} norewinds=1 {self._layout}",
                     f"--load=module-native-protocol-unix auth-anonymous=1 socket={self._socket}",
                 ],
                 env={name: value for name, value in self.environment.items() if name != "PULSE_SERVER"},
@@ -121,6 +122,27 @@ class PulseServer:
                 self._process.kill()
                 self._process.wait()
             self._process = None
+
+    def unplug(self) -> None:
+        """Take the card out of the running server."""
+        self._control("unload-module", "module-null-sink")
+
+    def plug(self) -> None:
+        """Put the card back."""
+        self._control("load-module", "module-null-sink", f"sink_name={SINK}", "norewinds=1", *self._layout.split())
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Hold the server for the length of a with statement: it delivers nothing, and says nothing."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._process.send_signal(signal.SIGCONT)
+
+    def _control(self, *command: str) -> None:
+        subprocess.run(["pactl", *command], env=self.environment, check=True, capture_output=True, timeout=_PATIENCE_S)
 
     def play(self, path: Path) -> None:
         """Play a sound file into the card, and return when it has been played."""
