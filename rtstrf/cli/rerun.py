@@ -28,7 +28,7 @@ def run(args: argparse.Namespace) -> int:
     from rich.text import Text
 
     from rtstrf.cli.record import found, progress
-    from rtstrf.errors import ConfigError
+    from rtstrf.errors import ConfigError, RecordError
     from rtstrf.record.recording import Recording
     from rtstrf.record.rerun import model_of, rerun
     from rtstrf.runner import usable_device
@@ -47,6 +47,10 @@ def run(args: argparse.Namespace) -> int:
     within = True
     for folder in found(args.sounds):
         recording = Recording(folder)
+        if not recording.streams:
+            raise RecordError(
+                f"{folder} holds no stream", remedy=f"see what it holds with: rtstrf record check {folder}"
+            )
         loaded = model_of(recording, args.model)
         threads = args.threads or recording.manifest.greeting.config.engine.threads
         torch.set_num_threads(threads)

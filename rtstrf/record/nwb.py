@@ -176,10 +176,11 @@ class _Contents:
             raise RecordError(
                 f"spikes of {stream} in rows of {rows.shape[1]} for {count} units", remedy="run: rtstrf record check"
             )
-        columns = {"stream": "stream that the spikes belong to", "model_unit": "row of modelled_units"}
-        for name, says in columns.items():
-            if nwb.units is None or name not in nwb.units.colnames:
-                nwb.add_unit_column(name, says)
+        if nwb.units is None:
+            says = "Spikes drawn from the rates; no electrode saw them"
+            nwb.units = self._pynwb.misc.Units(name="units", description=says, resolution=clock.sample_s)
+            nwb.add_unit_column("stream", "stream that the spikes belong to")
+            nwb.add_unit_column("model_unit", "row of modelled_units")
         for unit in range(count):
             within = np.asarray(rows[:, unit::count])  # (bins, slots): sample of the bin, or -1
             row, slot = np.nonzero(within >= 0)
@@ -211,7 +212,8 @@ class _Contents:
                 description=f"Events named {name!r}; times are those of the sample they name, or of when they happened",
             )
             happened.sort(key=lambda row: row[0])
-            keys = sorted({key for _, event in happened for key in event.details} - {"stream"})
+            said = {key for _, event in happened for key, value in event.details.items() if value is not None}
+            keys = sorted(said - {"stream"})
             columns: dict[str, list[Any]] = {}
             table.add_column(name="stream", description="stream that it concerns; empty where there is one or all")
             for key in keys:
@@ -245,6 +247,7 @@ class _Clock:
     def __init__(self, own: RecordedStream, rate_hz: int, hop_samples: int) -> None:
         self._rate_hz, self.hop_samples, self._source_rate_hz = rate_hz, hop_samples, own.source_rate_hz
         self.bin_s = hop_samples / rate_hz
+        self.sample_s = 1 / rate_hz
         self._shift_s = 0.0
         messages, blocks = own.messages, own.blocks
         if len(messages) and messages["n"][0]:

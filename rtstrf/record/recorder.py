@@ -45,6 +45,7 @@ from rtstrf.version import __version__
 
 LAST = 128  # flag of a stream's last message (docs/protocol.md)
 SEAL_S = 0.25  # what a crash can lose, and what a message waits for at most
+SEAL_BYTES = 2**18  # of sound and rows, which may come faster than in real time
 SYNC_S = 1.0  # how often the system is asked to put it on the disk itself, for the case that the power goes
 
 
@@ -141,6 +142,7 @@ class Recorder(Sink):
         self._events: GrowingLines | None = None
         self._seals: GrowingLines | None = None
         self._last_seal = ""
+        self._waiting_bytes = 0
         self._sealed_s = self._synced_s = 0.0
         self._run_start_ns = 0
 
@@ -176,6 +178,7 @@ class Recorder(Sink):
             name = block.stream or self._default_stream
             folder, files = self._files(name)
             begins = at_sample - block.lost_samples
+            self._waiting_bytes += block.samples.nbytes
             if not files.sound(block, at_sample):
                 self._note("record.hole", name, {"what": "sound", "at_sample": begins})
                 self._resume[folder] = True
@@ -190,6 +193,7 @@ class Recorder(Sink):
         with self._told():
             name = header.get("stream") or self._default_stream
             folder, files = self._files(name)
+            self._waiting_bytes += rows.nbytes
             if not files.rows(kind, header, rows):
                 self._note("record.hole", name, {"what": "rates", "bin": header["i0"]})
                 self._resume[folder] = True
@@ -248,7 +252,8 @@ class Recorder(Sink):
         try:
             yield
             self._write_states()
-            if self._seals is not None and time.monotonic() - self._sealed_s >= SEAL_S:
+            due = time.monotonic() - self._sealed_s >= SEAL_S or self._waiting_bytes >= SEAL_BYTES
+            if due and self._seals is not None:
                 self._seal()
         except OSError as error:
             raise self._given_up(error) from error
@@ -311,13 +316,14 @@ class Recorder(Sink):
                 added[name] = (file.length, digest)
         for file in files.values():
             file.settle()
-        self._pieces = {}
         self._sealed_s = now_s = time.monotonic()
+        self._waiting_bytes = 0
         if added or end is not None:
             if end is not None or now_s - self._synced_s >= SYNC_S:  # data first, so that no seal is ahead of it
                 for file in files.values():
                     os.fsync(file.fileno())
             self._write_seal(added, end)
+            self._pieces = {}
             self._sealed = {file: file.length for file in files.values()}
         if now_s - self._synced_s >= SYNC_S:
             self._synced_s = now_s
@@ -354,7 +360,7 @@ class Recorder(Sink):
                 file.cut_back(self._sealed.get(file, 0))
         with suppress(OSError):
             self._seals.cut_back(self._seals.length)
-            self._write_seal({}, why)
+            self._write_seal(self._pieces, why)
         self._close_files()
         self.failure = RecordError(
             f"the recording {self.folder.name} stopped: {why}; what was recorded before is complete",

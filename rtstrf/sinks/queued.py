@@ -12,6 +12,7 @@ import numpy as np
 from rtstrf.sinks.sink import Sink
 from rtstrf.sound.source import Block
 
+PATIENCE_S = 60.0  # of one call, when the stream has ended: a recorder may have much to complete
 IDLE_S = 0.25  # of nothing, after which a sink is told so
 
 
@@ -24,7 +25,9 @@ class Queued(Sink):
     capacity : int
         Calls that may wait; those beyond it are lost to this sink, and counted.
     failed : callable
-        ``failed(sink, error)``, called once from the sink's thread when one of its methods raises.
+        ``failed(sink, error)``, called once from the sink's thread when one of its methods raises, or by `close`.
+    patience_s : float
+        How long `close` waits for one call to return.
 
     Attributes
     ----------
@@ -33,7 +36,8 @@ class Queued(Sink):
 
     Notes
     -----
-    `close` waits for what is queued. A sink that has failed takes nothing more; closing it is left to `failed`.
+    `close` waits for what is queued, but for no sink that hangs: that is a failure, and its thread is left behind. A sink
+    that has failed takes nothing more; closing it is left to `failed`.
 
     Examples
     --------
@@ -47,7 +51,13 @@ class Queued(Sink):
     mark
     """
 
-    def __init__(self, sink: Sink, capacity: int, failed: Callable[[Sink, Exception], None]) -> None:
+    def __init__(
+        self,
+        sink: Sink,
+        capacity: int,
+        failed: Callable[[Sink, Exception], None],
+        patience_s: float = PATIENCE_S,
+    ) -> None:
         self.name = sink.name
         self.immediate = True  # what the engine calls is an append
         self.lost = 0
@@ -58,6 +68,8 @@ class Queued(Sink):
         self._calls: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
         self._changed = threading.Condition()
         self._closing = False
+        self._patience_s = patience_s
+        self._taken = 0  # calls begun so far
         self._thread: threading.Thread | None = None
 
     def open(self, greeting: dict[str, Any]) -> None:
@@ -81,8 +93,14 @@ class Queued(Sink):
                 self._calls.append((self._sink.missed, (self._lost_untold,)))
             self._closing = True
             self._changed.notify_all()
-        if self._thread is not None:
-            self._thread.join()
+        taken = -1
+        while self._thread is not None and self._thread.is_alive():
+            if taken == self._taken:
+                error = TimeoutError(f"one of its calls has not returned within {self._patience_s:g} s")
+                self._failed(self._sink, error)
+                return
+            taken = self._taken
+            self._thread.join(self._patience_s)
 
     def wraps(self, sink: Sink) -> bool:
         """Return whether this is the queue of that sink."""
@@ -123,4 +141,5 @@ class Queued(Sink):
             while not self._calls and not self._closing:
                 if not self._changed.wait(IDLE_S):
                     return self._sink.idle, ()
+            self._taken += 1
             return self._calls.popleft() if self._calls else None

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import queue
 import threading
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -19,51 +16,17 @@ from rtstrf.engine.engine import Engine
 from rtstrf.errors import ConfigError, RecordError
 from rtstrf.record.recording import Recording
 from rtstrf.record.rerun import Rerun, model_of, rerun
-from rtstrf.sound.source import Block, SourceInfo
-from tests.support.live import FREE_PORTS, ScriptedSource, is_over, joined, noise, of_kind, receive, session
+from tests.support.fed import FedSource, wait_for
+from tests.support.live import FREE_PORTS, is_over, joined, noise, of_kind, receive, session
 from tests.support.records import make_recording, model
 from tests.support.sounds import write_sound
 
 LADDER = "engine.overload.rungs=[chunks,shed]"
 
 
-class FedSource(ScriptedSource):
-    """A device whose blocks come when the test hands them over."""
-
-    def __init__(self, rate_hz: int = 48000) -> None:
-        super().__init__([], rate_hz)
-        self.info = SourceInfo("microphone", "fed", rate_hz)
-        self._blocks: queue.Queue[Block | None] = queue.Queue()
-        self.position = 0
-        self._seed = 0
-
-    def feed(self, samples: int, lost: int = 0) -> None:
-        """Hand over noise, after a loss."""
-        self._seed += 1
-        self.position += samples + lost
-        self._blocks.put(Block(noise(samples, self._seed), time.monotonic_ns(), lost))
-
-    def finish(self) -> None:
-        """End the sound."""
-        self._blocks.put(None)
-
-    def read(self, max_samples: int, timeout_s: float = 0.1) -> Block | None:
-        try:
-            return self._blocks.get(timeout=timeout_s)
-        except queue.Empty:
-            return Block(np.empty(0, dtype=np.float32), time.monotonic_ns())
-
-
 def run_again(folder: Path, stream: str = "main") -> Rerun:
     recording = Recording(folder)
     return rerun(recording, stream, model_of(recording))
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
 
 
 def burst(engine: Engine, source: FedSource, samples: int) -> None:
