@@ -15,6 +15,7 @@ import pytest
 from rtstrf.checkpoints.load import load_model
 from rtstrf.checkpoints.save import save_model
 from rtstrf.cli.session import live_config
+from rtstrf.config.live import LiveConfig
 from rtstrf.config.sources import make_source
 from rtstrf.errors import CheckpointError, ConfigError
 from rtstrf.pipeline import Pipeline
@@ -306,3 +307,16 @@ def test_a_source_of_a_plugin_is_heard_like_any_other(tmp_path, monkeypatch) -> 
     pipeline = Pipeline(load_model("statenet-gru-ns1"))
     expected = [each.rates_hz for each in pipeline.push(1e-5 * np.arange(4800, dtype=np.float32))]
     np.testing.assert_array_equal(joined(messages, "rates"), np.stack(expected))
+
+
+def test_a_configuration_with_plugins_survives_being_written_and_read(tmp_path, monkeypatch) -> None:
+    (tmp_path / "b").mkdir()
+    with (
+        installed(tmp_path, monkeypatch, "keeping", SINK, {"rtstrf.sinks": {"keeper": "Keeper"}}),
+        installed(tmp_path / "b", monkeypatch, "ramps", SOURCE, {"rtstrf.sources": {"ramp": "Ramp"}}),
+    ):
+        triggers = "triggers=[{name: a, threshold_hz: 3, units: [1, x], action: {kind: udp, port: 9}}]"
+        config = live_config(None, "ramp", [triggers, "sinks=[{plugin: keeper, path: x}]"])
+        again = LiveConfig.model_validate(json.loads(config.model_dump_json()))
+        assert again.model_dump() == config.model_dump()
+        assert again.triggers == config.triggers

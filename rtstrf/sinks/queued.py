@@ -36,8 +36,8 @@ class Queued(Sink):
 
     Notes
     -----
-    `close` waits for what is queued, but for no sink that hangs: that is a failure, and its thread is left behind. A sink
-    that has failed takes nothing more; closing it is left to `failed`.
+    `close` waits for what is queued, but for no sink that hangs: that is a failure, and its thread is left behind. A
+    sink that has failed takes nothing more; closing it is left to `failed`.
 
     Examples
     --------

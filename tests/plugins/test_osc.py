@@ -105,3 +105,16 @@ def test_options_that_cannot_be_used_are_refused_before_the_sound_begins(environ
     assert done.returncode == 2
     assert words in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_each_of_several_streams_has_addresses_of_its_own(environment, receiver) -> None:
+    port = receiver.getsockname()[1]
+    sources = {"left": "{kind: silence, duration_s: 0.1}", "right": "{kind: noise, duration_s: 0.1}"}
+    streams = f"streams=[{', '.join(f'{{name: {name}, source: {source}}}' for name, source in sources.items())}]"
+    with running(environment, streams, f"sinks=[{{plugin: osc, port: {port}, rates: false}}]") as client:
+        client.request("start")
+        found: dict[str, int] = {}
+        while min(found.get(f"/rtstrf/{name}/mean", 0) for name in ("left", "right")) < 20:
+            address = pythonosc.OscMessage(receiver.recv(65536)).address
+            found[address] = found.get(address, 0) + 1
+    assert {"/rtstrf/left/event/state", "/rtstrf/right/event/state"} <= set(found)

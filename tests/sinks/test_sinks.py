@@ -143,3 +143,41 @@ def test_nothing_is_closed_that_was_never_opened() -> None:
     sink = Keeping()
     Sinks([sink], failed=lambda sink, error: None).close()
     assert sink.closed == 0
+
+
+@pytest.mark.parametrize("place", ["event", "close"])
+def test_a_sink_that_hangs_at_the_end_is_told_and_left_behind(place: str) -> None:
+    go, told = threading.Event(), []
+
+    class Hanging(Sink):
+        name = "hanging"
+
+        def event(self, name, t_ns, details):
+            if place == "event":
+                go.wait()
+
+        def close(self):
+            go.wait()
+
+    queued = Queued(Hanging(), 4, lambda sink, error: told.append((sink.name, str(error))), patience_s=0.2)
+    queued.open({})
+    queued.event("mark", 0, {})
+    queued.close()
+    go.set()
+    assert told == [("hanging", "one of its calls has not returned within 0.2 s")]
+
+
+def test_a_sink_that_is_slow_but_goes_on_is_waited_for() -> None:
+    class Steady(Keeping):
+        def event(self, name, t_ns, details):
+            done.wait(0.05)  # nobody sets it: this is what a call takes
+            super().event(name, t_ns, details)
+
+    done, sink = threading.Event(), Steady("steady")
+    queued = Queued(sink, 100, lambda sink, error: pytest.fail(str(error)), patience_s=0.3)
+    queued.open({})
+    for number in range(20):
+        queued.event(str(number), number, {})
+    queued.close()
+    assert sink.events == [str(number) for number in range(20)]
+    assert sink.closed == 1
