@@ -25,7 +25,7 @@ CLIENT = """
 import sys, numpy as np
 from rtstrf.wire.client import Client
 from rtstrf.wire.message import Flags
-latency, proc, flags, over = [], [], [], False
+latency, proc, sent, over = [], [], [], False
 with Client(sys.argv[1], lag_s=1e6) as client:
     while not over:
         for m in client.poll(0.5):
@@ -35,9 +35,10 @@ with Client(sys.argv[1], lag_s=1e6) as client:
                     start = int(client.hello["anchor"]["monotonic_ns"])
                     latency.append(m.t_recv_ns - start - m.header["t_cap"])
                     proc.append(m.header["t_proc"])
+                    sent.append(m.header["t_pub"] - m.header["t_cap"])
         if client.hello is not None and not latency:
             print("greeted", flush=True)
-    np.savez(sys.argv[2], latency_ns=latency, t_proc_ns=proc, bins_lost=client.bins_lost)
+    np.savez(sys.argv[2], latency_ns=latency, t_proc_ns=proc, sent_ns=sent, bins_lost=client.bins_lost)
 """
 
 
@@ -76,6 +77,7 @@ def main() -> None:
         "bins_missing": status["bins_missing"] + int(measured["bins_lost"]),
         "later_than_a_hop": int(np.count_nonzero(latency_ms > hop_ms)),
         "block_to_client_ms": percentiles(latency_ms),
+        "block_to_sent_ms": percentiles(measured["sent_ns"] / 1e6),
         "computing_us": percentiles(measured["t_proc_ns"] / 1e3),
         "status": status,
     }

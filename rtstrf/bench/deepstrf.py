@@ -18,7 +18,9 @@ from rtstrf.checkpoints.load import LoadedModel
 from rtstrf.errors import ConfigError, MissingExtraError
 
 VERSION = "0.1.0"
-INSTALL = "run: pip install --no-deps deepSTRF==0.1.0 mambapy==1.2.0 torchaudio && pip install scipy matplotlib huggingface_hub"
+INSTALL = (
+    "run: pip install --no-deps deepSTRF==0.1.0 mambapy==1.2.0 torchaudio; pip install scipy matplotlib huggingface_hub"
+)
 
 
 def deepstrf_version() -> str | None:
