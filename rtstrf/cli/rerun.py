@@ -15,6 +15,7 @@ NOT_FOR_RECORDINGS = {
     "out": None,
     "report": None,
     "spikes": None,
+    "refractory_ms": 2.0,
     "channel": None,
     "full_scale_db_spl": 94.0,
 }

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
+from rtstrf.record.recording import Recording
 from rtstrf.sound.source import Block
 from rtstrf.spikes import SpikeGenerator
-from tests.support.live import ScriptedSource, is_over, joined, noise, of_kind, receive, session
+from tests.support.live import ScriptedSource, events, is_over, joined, noise, of_kind, receive, session
 from tests.support.sounds import write_sound
 
 TOPICS = ("wire.topics=[spikes]", "spikes.seed=5")
@@ -79,3 +80,21 @@ def test_the_protocol_page_says_how_to_read_them() -> None:
     pairs = sorted(zip(told["samples"].tolist(), told["units"].tolist(), strict=True))
     samples, units = generator.times(spikes, first_bin=100)
     assert pairs == list(zip(samples.tolist(), units.tolist(), strict=True))
+
+
+def test_a_recording_holds_the_spikes_of_its_rates_and_the_triggers_that_fired(tmp_path: Path) -> None:
+    path = write_sound(tmp_path / "noise.wav", noise(48000), 48000)
+    keys = ("source.kind=file", f"source.path={path}", "source.speed=null", *TOPICS)
+    trigger = "triggers=[{name: any, of: each, threshold_hz: 40, while_warming_up: true}]"
+    recording_to = (f"record.folder={tmp_path / 'recordings'}", "record.topics=[spikes]")
+    with session(*keys, trigger, *recording_to) as (_, client):
+        client.request("start")
+        messages = receive(client, is_over)
+    [folder] = (tmp_path / "recordings").iterdir()
+    recording = Recording(folder)
+    stream = recording.streams["main"]
+    spikes, table = stream.topic("spikes")
+    np.testing.assert_array_equal(table["i0"], np.arange(200))
+    np.testing.assert_array_equal(np.asarray(spikes), expected(np.asarray(stream.rates_hz), list(range(200))))
+    told = [event.details for event in recording.events if event.name == "trigger"]
+    assert told == events(messages, "trigger") != []
