@@ -7,6 +7,8 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
+from rtstrf.config.live import StreamSection
+from rtstrf.config.load import check
 from rtstrf.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -43,6 +45,11 @@ class Commands:
             return _in_background(lambda: engine.recordings.start(args.get("name")))
         if cmd == "record.stop":
             return _in_background(engine.recordings.stop)
+        if cmd == "stream.add":
+            section = check(StreamSection, args, "the stream")
+            return _in_background(lambda: _told_of(engine.roster.add(section)))
+        if cmd == "stream.remove":
+            return _in_background(lambda: engine.roster.remove(args["name"]))
         streams = self._meant(args.get("stream"))
         if cmd == "mark":
             return _one_of([self._mark(stream, args) for stream in streams], streams)
@@ -129,6 +136,10 @@ def _in_background(action: Callable[[], Reply]) -> Future[Reply]:
 
     threading.Thread(target=carry_out, name="rtstrf-record", daemon=True).start()
     return done
+
+
+def _told_of(stream: LiveStream) -> Reply:
+    return {"stream": stream.name, "state": stream.state, "source": stream.source_name}
 
 
 def _pause_to(state: str) -> Callable[[LiveStream], Reply]:

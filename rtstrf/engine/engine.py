@@ -24,6 +24,7 @@ from rtstrf.engine.outlet import Outlet
 from rtstrf.engine.parameters import Parameters
 from rtstrf.engine.realtime import LIMITS_HINT, deadline_thread
 from rtstrf.engine.recordings import Recordings
+from rtstrf.engine.roster import Roster
 from rtstrf.engine.scheduler import Scheduler
 from rtstrf.engine.stream import LiveStream, Session
 from rtstrf.sinks.make import make_sinks
@@ -47,8 +48,8 @@ class Engine:
 
     Attributes
     ----------
-    streams : dict of str to LiveStream
-        Those there are, by name.
+    roster : Roster
+        Adds and removes streams while it runs.
 
     Notes
     -----
@@ -92,8 +93,7 @@ class Engine:
         )
         self.handover = Handover()
         self.parameters = Parameters(config)
-        self.streams: dict[str, LiveStream] = {}
-        first, *others = (each.name for each in sections)
+        first = sections[0].name
         self.server = WireServer(
             config.wire.data,
             config.wire.control,
@@ -109,13 +109,12 @@ class Engine:
         )
         configured = make_sinks(config.triggers, config.sinks, self._tell, self.parameters.triggers.__getitem__)
         self.outlet = Outlet(self.server, self.clock, [*sinks, *configured])
-        self._session = Session(config, self.clock, self.batch, self.handover, self.parameters, self._stop)
+        session = Session(config, self.clock, self.batch, self.handover, self.parameters, self._stop)
         self._scheduler = Scheduler(self.handover, self.batch)
+        self.roster = Roster(session, self.outlet, self.server, self._scheduler, self.status)
         for section, each in zip(sections, sources, strict=True):
-            self.streams[section.name] = self._make_stream(section, each)
+            self.roster.begin_with(section, each)
         self.recordings = Recordings(config.record, self.outlet, lambda: self.streams, self._told_sinks)
-        for name in others:
-            self.server.add_stream(name, self.streams[name].greeting, partial(self.status, name))
         self._failure: BaseException | None = None
         self._finished = threading.Event()
         self._inference_thread: threading.Thread | None = None
@@ -210,20 +209,19 @@ class Engine:
     # --- streams ------------------------------------------------------------------------------------------------
 
     @property
+    def streams(self) -> Mapping[str, LiveStream]:
+        """The streams there are, by name."""
+        return self.roster.streams
+
+    @property
     def first(self) -> LiveStream:
         """The stream that is meant where none is named."""
-        return next(iter(self.streams.values()))
+        return self.roster.first
 
     @property
     def outlet_is_shared(self) -> bool:
         """Whether there may be several streams, so that what is told must name its own."""
         return self.batch.lanes > 1
-
-    def _make_stream(self, section: StreamSection, source: Source) -> LiveStream:
-        outlet = self.outlet.of(section.name) if self.outlet_is_shared else self.outlet
-        stream = LiveStream(section.name, section.source, source, self._session, outlet, gain_db=section.gain_db)
-        self._scheduler.add(stream)
-        return stream
 
     def _told_sinks(self) -> dict[str, Any]:
         """Return the greeting of a sink: of the first stream, and the sources of all where there may be several."""

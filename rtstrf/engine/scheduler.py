@@ -38,6 +38,10 @@ class Scheduler:
         """Step one more stream from now on; on the inference thread, or before it runs."""
         self._streams = (*self._streams, stream)
 
+    def add_later(self, stream: LiveStream) -> None:
+        """Step one more stream from the next turn on; from any thread."""
+        self._handover.command(lambda: self.add(stream))
+
     def run(self) -> None:
         """Work until the last stream has ended."""
         while work := self._handover.wait():
@@ -67,5 +71,8 @@ class Scheduler:
     def _end(self, stream: LiveStream) -> None:
         self._streams = tuple(other for other in self._streams if other is not stream)
         self._handover.remove(stream.queue)
-        stream.end()
-        self._batch.release(stream.inference.lane)
+        try:
+            stream.end()
+        finally:
+            self._batch.release(stream.inference.lane)
+            stream.ended.set()

@@ -61,6 +61,8 @@ class LiveStream:
         The same, as it would be with its source there.
     failure : BaseException or None
         What ended it before its time.
+    ended : threading.Event
+        Set once its last message is out and its lane is free.
     """
 
     def __init__(
@@ -77,6 +79,7 @@ class LiveStream:
         self.name = name
         self.outlet = outlet
         self.failure: BaseException | None = None
+        self.ended = threading.Event()
         self._session = session
         paced = not source.live and isinstance(section, PacedSourceSection)
         self.source = Paced(source, section.speed, stop=session.stop) if paced else source  # type: ignore[attr-defined]

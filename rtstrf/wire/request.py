@@ -30,13 +30,15 @@ COMMANDS: dict[str, dict[str, tuple[type, ...]]] = {
     "mark": {"label": (str,), "t_client": (str, int, float), **_ONE_STREAM},
     "get": {"name": (str,), **_ONE_STREAM},
     "set": {"name": (str,), "value": (str, int, float, bool, list, dict, type(None)), **_ONE_STREAM},
+    "stream.add": {"name": (str,), "source": (dict,), "gain_db": (int, float)},
+    "stream.remove": {"name": (str,)},
     "record.start": {"name": (str,)},
     "record.stop": {},
     "shutdown": {},
 }
 """Every command with its arguments and the types they may have."""
 
-REQUIRED = {"mark": ("label",), "set": ("name", "value")}
+REQUIRED = {"mark": ("label",), "set": ("name", "value"), "stream.add": ("name", "source"), "stream.remove": ("name",)}
 
 _JSON_NAMES = {
     str: "text",
