@@ -12,7 +12,7 @@ import numpy as np
 from rtstrf.sinks.sink import Sink
 from rtstrf.sound.source import Block
 
-PATIENCE_S = 60.0  # of one call, when the stream has ended: a recorder may have much to complete
+HANGS_AFTER_S = 60.0  # of one call, when the stream has ended: a recorder may have much to complete
 IDLE_S = 0.25  # of nothing, after which a sink is told so
 
 
@@ -56,7 +56,7 @@ class Queued(Sink):
         sink: Sink,
         capacity: int,
         failed: Callable[[Sink, Exception], None],
-        patience_s: float = PATIENCE_S,
+        patience_s: float = HANGS_AFTER_S,
     ) -> None:
         self.name = sink.name
         self.immediate = True  # what the engine calls is an append
