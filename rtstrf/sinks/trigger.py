@@ -68,13 +68,17 @@ class Trigger(Sink):
 
     def rows(self, kind: str, header: dict[str, Any], rows: np.ndarray) -> None:
         stream = header.get("stream")
-        if kind != "rates" or not len(rows) or self._watched not in (None, stream):
+        if kind != "rates" or self._watched not in (None, stream):
+            return
+        flags = Flags(header["flags"])
+        if flags & Flags.LAST:
+            self._watches.pop(stream, None)  # a stream of the same name that is added later begins at sample 0
+        if not len(rows):
             return
         section = self._live()
         watch = self._watches.get(stream)
         if watch is None:
             watch = self._watches[stream] = _Watch(1 if section.of == "mean" else len(self._units))
-        flags = Flags(header["flags"])
         if watch.section is not section or flags & Flags.DISCONTINUITY:
             watch.section = section
             watch.crossing.forget()

@@ -181,6 +181,16 @@ def test_a_stream_that_is_alone_can_be_named_and_one_that_is_not_there_is_refuse
             Rig(stream="middle", streams=streams)
 
 
+def test_a_stream_that_ended_and_came_again_is_watched_from_its_beginning() -> None:
+    rig = Rig(refractory_ms=1000.0)
+    rig.feed([[0]], 5000)
+    rig.feed([[40]], 5001)
+    rig.feed(np.empty((0, len(UNITS))), 5002, Flags.LAST)
+    rig.feed([[0]], 0)
+    rig.feed([[40]], 1)
+    assert [details["bin"] for details in rig.fired] == [5001, 1]
+
+
 def test_a_unit_that_the_model_has_not_is_refused_with_those_it_has() -> None:
     for unit in (4, "z"):
         with pytest.raises(ConfigError, match=r"watches the unit .*\n  -> choose 0 to 3"):
