@@ -15,7 +15,7 @@ HELP = "Compile a model's step for this processor, once: a hop then costs a quar
 EXAMPLE = """\
   rtstrf compile statenet-gru-ns1
   rtstrf compile lab/checkpoint --lanes 32
-  rtstrf compile statenet-gru-ns1 && rtstrf live --set backend=compiled"""
+  rtstrf compile statenet-gru-ns1 --threads 2"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
