@@ -114,6 +114,7 @@ class Recorder(Sink):
     """
 
     name = "recorder"
+    patient = True
 
     def __init__(
         self,

@@ -14,6 +14,7 @@ from rtstrf.sound.source import Block
 
 HANGS_AFTER_S = 60.0  # of one call, when the stream has ended: a recorder may have much to complete
 IDLE_S = 0.25  # of nothing, after which a sink is told so
+PATIENCE_S = 0.02  # how late a patient sink may be called
 
 
 class Queued(Sink):
@@ -62,6 +63,7 @@ class Queued(Sink):
         self.immediate = True  # what the engine calls is an append
         self.lost = 0
         self._lost_untold = 0
+        self._looks_every_s = PATIENCE_S if sink.patient else IDLE_S
         self._sink = sink
         self._failed = failed
         self._capacity = capacity
@@ -118,7 +120,8 @@ class Queued(Sink):
                 self._calls.append((self._sink.missed, (self._lost_untold,)))
                 self._lost_untold = 0
             self._calls.append((method, arguments))
-            self._changed.notify_all()
+            if not self._sink.patient:
+                self._changed.notify_all()
 
     def _work(self) -> None:
         try:
@@ -138,8 +141,11 @@ class Queued(Sink):
 
     def _take(self) -> tuple[Callable[..., None], tuple[Any, ...]] | None:
         with self._changed:
+            waited_s = 0.0
             while not self._calls and not self._closing:
-                if not self._changed.wait(IDLE_S):
-                    return self._sink.idle, ()
+                if not self._changed.wait(self._looks_every_s):
+                    waited_s += self._looks_every_s
+                    if waited_s >= IDLE_S and not self._calls:
+                        return self._sink.idle, ()
             self._taken += 1
             return self._calls.popleft() if self._calls else None

@@ -19,6 +19,9 @@ class Sink:
     immediate : bool
         Called on the engine's own threads, between computing and sending, and so allowed microseconds only, and to
         wait for nobody. Anything else is called on a thread of its own, behind a bounded queue (`rtstrf.sinks.queued`).
+    patient : bool
+        May be called some hundredths of a second late: its thread is not woken for every call then, which costs the
+        engine tens of microseconds each time.
 
     Notes
     -----
@@ -28,6 +31,7 @@ class Sink:
 
     name: str = "sink"
     immediate: bool = False
+    patient: bool = False
 
     def open(self, greeting: dict[str, Any]) -> None:
         """Begin: the greeting says all that stays the same in a run (docs/protocol.md, hello)."""
@@ -63,7 +67,7 @@ class Sink:
         """Take notice that as many calls did not arrive, since this sink was slower than the stream."""
 
     def idle(self) -> None:
-        """Take a moment in which nothing else comes; called every quarter of a second of it, and not where `immediate`."""
+        """Take a moment in which nothing else comes: every quarter of a second of it, and not where `immediate`."""
 
     def close(self) -> None:
         """End: complete what was begun. Called once, also after a failure."""

@@ -139,6 +139,53 @@ def test_a_sink_slower_than_the_stream_loses_calls_that_are_counted_and_delays_n
     assert 3 <= len(slow.events) <= 4
 
 
+def test_a_sink_learns_after_which_call_it_missed_some_and_how_many() -> None:
+    go = threading.Event()
+    told: list[str] = []
+
+    class Slow(Sink):
+        def event(self, name, t_ns, details):
+            go.wait()
+            told.append(name)
+
+        def missed(self, calls):
+            told.append(f"missed {calls}")
+
+    queued = Queued(Slow(), capacity=3, failed=lambda sink, error: None)
+    queued.open({})
+    for number in range(10):
+        queued.event(str(number), number, {})
+    go.set()
+    lost = queued.lost
+    while len(told) < 10 - lost:
+        pass
+    queued.event("after", 0, {})
+    queued.close()
+    assert told == [*map(str, range(10 - lost)), f"missed {lost}", "after"]
+
+
+@pytest.mark.parametrize("patient", [True, False])
+def test_a_sink_that_hears_nothing_is_called_all_the_same(patient: bool) -> None:
+    called = threading.Event()
+    heard = threading.Event()
+
+    class Waiting(Sink):
+        def idle(self):
+            called.set()
+
+        def event(self, name, t_ns, details):
+            heard.set()
+
+    sink = Waiting()
+    sink.patient = patient
+    queued = Queued(sink, capacity=3, failed=lambda sink, error: None)
+    queued.open({})
+    assert called.wait(20)
+    queued.event("now", 0, {})
+    assert heard.wait(20)
+    queued.close()
+
+
 def test_nothing_is_closed_that_was_never_opened() -> None:
     sink = Keeping()
     Sinks([sink], failed=lambda sink, error: None).close()
