@@ -16,7 +16,8 @@ import numpy as np
 import pytest
 
 import rtstrf
-from rtstrf.wire.keys import ClientKeys, ServerKeys
+from rtstrf.wire.allow_list import ServerKeys
+from rtstrf.wire.keys import ClientKeys
 from rtstrf.wire.server import WireServer
 
 DOCS = Path(__file__).parents[1] / "docs" / "clients"

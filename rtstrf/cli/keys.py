@@ -55,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def make_server(args: argparse.Namespace) -> None:
-    from rtstrf.wire.keys import ServerKeys
+    from rtstrf.wire.allow_list import ServerKeys
 
     keys = ServerKeys.make(args.folder)
     print(f"the server's key is in {keys.folder}; keep the folder to yourself. Its public key, for clients:")
@@ -73,7 +73,7 @@ def make_client(args: argparse.Namespace) -> None:
 
 
 def allow_client(args: argparse.Namespace) -> None:
-    from rtstrf.wire.keys import ServerKeys
+    from rtstrf.wire.allow_list import ServerKeys
 
     ServerKeys(args.folder).allow(args.name, args.key, args.access)
     may = "read the data" if args.access == "read-only" else "read the data and command the server"
@@ -81,7 +81,7 @@ def allow_client(args: argparse.Namespace) -> None:
 
 
 def list_clients(args: argparse.Namespace) -> None:
-    from rtstrf.wire.keys import ServerKeys
+    from rtstrf.wire.allow_list import ServerKeys
 
     keys = ServerKeys(args.folder)
     clients = keys.clients()
@@ -93,7 +93,7 @@ def list_clients(args: argparse.Namespace) -> None:
 
 
 def revoke_client(args: argparse.Namespace) -> None:
-    from rtstrf.wire.keys import ServerKeys
+    from rtstrf.wire.allow_list import ServerKeys
 
     ServerKeys(args.folder).revoke(args.name)
     print(

@@ -11,7 +11,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from rtstrf.extras import require
-from rtstrf.wire.keys import ServerKeys
+from rtstrf.wire.allow_list import ServerKeys
 
 if TYPE_CHECKING:
     import zmq

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from rtstrf.errors import WireError
 
 if TYPE_CHECKING:
-    from rtstrf.wire.keys import ServerKeys
+    from rtstrf.wire.allow_list import ServerKeys
 
 
 def host_of(endpoint: str) -> str | None:

@@ -22,9 +22,10 @@ import numpy as np
 from rtstrf.errors import WireError
 from rtstrf.extras import require
 from rtstrf.wire import host, message, sockets, strict_json
+from rtstrf.wire.allow_list import ServerKeys
 from rtstrf.wire.control import Control
 from rtstrf.wire.gate import Gate
-from rtstrf.wire.keys import ClientKeys, ServerKeys
+from rtstrf.wire.keys import ClientKeys
 from rtstrf.wire.outbox import Outbox
 from rtstrf.wire.publisher import Publisher
 from rtstrf.wire.request import RequestError

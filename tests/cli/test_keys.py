@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from rtstrf.wire.allow_list import ServerKeys
 from rtstrf.wire.client import Client
-from rtstrf.wire.keys import ClientKeys, ServerKeys
+from rtstrf.wire.keys import ClientKeys
 from tests.support.command import Command
 
 PATIENCE_S = 60.0

@@ -11,8 +11,9 @@ import pytest
 import zmq
 
 from rtstrf.errors import WireError
+from rtstrf.wire.allow_list import ServerKeys
 from rtstrf.wire.client import Client
-from rtstrf.wire.keys import ClientKeys, KeyPair, ServerKeys
+from rtstrf.wire.keys import ClientKeys, KeyPair
 from rtstrf.wire.request import RequestError
 
 PATIENCE_MS = 20_000

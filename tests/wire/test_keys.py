@@ -8,7 +8,9 @@ import pytest
 import zmq
 
 from rtstrf.errors import WireError
-from rtstrf.wire.keys import ALLOWED_FILE, SERVER_FILE, ClientKeys, KeyPair, ServerKeys, replacing
+from rtstrf.wire.allow_list import ALLOWED_FILE, SERVER_FILE, ServerKeys
+from rtstrf.wire.key_files import replacing
+from rtstrf.wire.keys import ClientKeys, KeyPair
 
 POSIX = pytest.mark.skipif(os.name != "posix", reason="file modes are of POSIX systems")
 
