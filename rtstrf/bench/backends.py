@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import torch
 
-from rtstrf.backends.choose import is_compiled
+from rtstrf.backends.choose import MOST_TRACED_LANES, is_compiled
 from rtstrf.backends.compiled import cannot_compile
 from rtstrf.bench.telling import Telling
 from rtstrf.checkpoints.load import LoadedModel
@@ -17,7 +17,7 @@ from rtstrf.runner import StepRunner
 def backends_for(
     asked: Sequence[str] | None, loaded: LoadedModel, lanes: int, device: str, *, may_compile: bool, telling: Telling
 ) -> list[str]:
-    """Return the backends to measure a model with: those asked for, or eager and the fastest there is.
+    """Return the backends to measure a model with: those asked for, or eager and what is faster, the fastest last.
 
     Parameters
     ----------
@@ -35,14 +35,15 @@ def backends_for(
     if torch.device(device).type == "cuda":
         return ["eager", "cuda-graph"]
     module = StepRunner(SoundToRates(loaded.model, loaded.sidecar.hz_per_response)).module
+    ready = ["eager", "traced"] if lanes <= MOST_TRACED_LANES else ["eager"]
     if not is_compiled(module, lanes, torch.float32):
         why = cannot_compile(module)
         if why is None and not may_compile:
             why = "it takes half a minute, once; leave out --quick, or name it with --backend compiled"
         if why is not None:
             telling.say(f"{loaded.sidecar.name} is not compiled: {why}")
-            return ["eager"]
-    return ["eager", "compiled"]
+            return ready
+    return [*ready, "compiled"]
 
 
 def fastest_for(

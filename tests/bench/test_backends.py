@@ -25,14 +25,14 @@ def test_those_that_are_named_are_measured_and_no_other(loaded: LoadedModel) -> 
     assert fastest_for("eager", loaded, 1, "cpu", may_compile=True, telling=Telling()) == "eager"
 
 
-def test_eager_and_compiled_are_where_it_is_compiled_or_may_be(
+def test_eager_traced_and_compiled_are_where_it_is_compiled_or_may_be(
     loaded: LoadedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(backends, "is_compiled", lambda *_: True)
-    assert chosen(loaded, may_compile=False) == ["eager", "compiled"]
+    assert chosen(loaded, may_compile=False) == ["eager", "traced", "compiled"]
     monkeypatch.setattr(backends, "is_compiled", lambda *_: False)
     monkeypatch.setattr(backends, "cannot_compile", lambda _: None)
-    assert chosen(loaded) == ["eager", "compiled"]
+    assert chosen(loaded) == ["eager", "traced", "compiled"]
 
 
 def test_what_is_left_out_is_said_and_why(
@@ -40,10 +40,10 @@ def test_what_is_left_out_is_said_and_why(
 ) -> None:
     monkeypatch.setattr(backends, "is_compiled", lambda *_: False)
     monkeypatch.setattr(backends, "cannot_compile", lambda _: None)
-    assert chosen(loaded, may_compile=False) == ["eager"]
+    assert chosen(loaded, may_compile=False) == ["eager", "traced"]
     assert "half a minute" in capsys.readouterr().err
     monkeypatch.setattr(backends, "cannot_compile", lambda _: "there is no C++ compiler here")
-    assert chosen(loaded) == ["eager"]
+    assert chosen(loaded) == ["eager", "traced"]
     assert "tiny is not compiled: there is no C++ compiler here" in capsys.readouterr().err
 
 
