@@ -158,7 +158,7 @@ def cut_short(path: Path) -> None:
 BAD_SOUNDS: dict[str, tuple[Callable[[Path], object], str]] = {
     "missing": (lambda path: None, "no sound file"),
     "empty": (lambda path: path.write_bytes(b""), "is empty"),
-    "directory": (lambda path: path.mkdir(), "is a directory"),
+    "directory": (lambda path: path.mkdir(), "no sound in the folder"),
     "text": (lambda path: path.write_text("not a sound"), "cannot be read as sound"),
     "truncated": (cut_short, "is cut short"),
     "nan": (nan_in_the_middle, "sample 2345 (0.146563 s)"),

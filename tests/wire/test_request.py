@@ -6,7 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rtstrf.wire.request import COMMANDS, RequestError, check, id_of, read_object, refusal_of, result_of, write_reply
+from rtstrf.wire.request import (
+    COMMANDS,
+    REQUIRED,
+    RequestError,
+    check,
+    id_of,
+    read_object,
+    refusal_of,
+    result_of,
+    write_reply,
+)
 
 GOOD = {"v": 1, "id": "a", "cmd": "mark", "args": {"label": "left"}}
 
@@ -70,7 +80,7 @@ def test_each_fault_has_its_code_and_a_hint(request_, code):
     assert error.remedy
 
 
-@pytest.mark.parametrize("cmd", [cmd for cmd in COMMANDS if cmd not in ("mark", "set")])
+@pytest.mark.parametrize("cmd", [cmd for cmd in COMMANDS if cmd not in REQUIRED])
 def test_a_command_that_needs_no_arguments_may_leave_them_out(cmd):
     assert check({"v": 1, "id": 3, "cmd": cmd}).args == {}
 
