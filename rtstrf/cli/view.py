@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
 import threading
@@ -61,6 +62,7 @@ def run(args: argparse.Namespace) -> int:
 
 def end_with_parent() -> None:
     """Wait for the end of standard input, then do as Ctrl-C does: however a program dies, its pipes are closed."""
-    while sys.stdin.buffer.read(4096):
+    # Not through sys.stdin: its lock, held by this thread in a read that never ends, would stop Python's own end.
+    while os.read(sys.stdin.fileno(), 4096):
         pass
     signal.raise_signal(signal.SIGINT)

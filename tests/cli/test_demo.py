@@ -1,8 +1,10 @@
-"""`rtstrf demo`: what is refused before anything is played."""
+"""`rtstrf demo`: what is refused before anything is played, and the whole of it."""
 
 from __future__ import annotations
 
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -26,3 +28,12 @@ def test_free_ports_are_taken_where_the_usual_ones_are_in_use(monkeypatch: pytes
         data, control = demo.choose_ports()
         assert taken.getsockname()[1] not in (data, control)
         assert data != control
+
+
+@pytest.mark.slow
+def test_the_demo_plays_to_its_end_without_a_screen_and_leaves_a_picture(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "rtstrf", "demo", "--terminal", "--picture", str(tmp_path / "demo.png")]
+    done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "4000 bins published, 0 missing" in done.stderr
+    assert (tmp_path / "demo.png").read_bytes().startswith(b"\x89PNG")
