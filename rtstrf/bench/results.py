@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 # Figures of two machines in one file would be compared as if they were of one.
 SAME_MACHINE = ("cpu_model", "architecture", "cores_usable", "device_name")
 
-VALUE_WIDTH, MIN_WIDTH = 26, 80  # the longest name of a model fits into a column
+VALUE_WIDTH, MIN_WIDTH, FILE_WIDTH = 26, 80, 200  # the longest name of a model fits into a column
 
 
 def merge(path: Path, bench: str, result: dict[str, Any]) -> None:
@@ -79,6 +79,8 @@ def print_rows(console: Console, rows: Sequence[dict[str, Any]]) -> None:
 
     names = list(dict.fromkeys(key for row in rows for key in row))
     same = [key for key in names if len(rows) > 1 and len({json.dumps(row.get(key)) for row in rows}) == 1]
+    if not console.is_terminal:
+        console.width = FILE_WIDTH
     width = max(len(key) for key in names) + 2
     at_once = max(1, (max(console.width, MIN_WIDTH) - width) // (VALUE_WIDTH + 2))
     for begin in range(0, len(rows), at_once):
