@@ -7,11 +7,8 @@ engine ── submit ─► Outbox ─► wire thread ─► XPUB   rates, spect
 
 from __future__ import annotations
 
-import logging
-import math
 import os
 import threading
-import time
 import uuid
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -23,28 +20,24 @@ from rtstrf.errors import WireError
 from rtstrf.extras import require
 from rtstrf.wire import host, message, sockets, strict_json
 from rtstrf.wire.allow_list import ServerKeys
+from rtstrf.wire.answers import Answers
 from rtstrf.wire.control import Control
 from rtstrf.wire.gate import Gate
 from rtstrf.wire.keys import ClientKeys
 from rtstrf.wire.outbox import Outbox
 from rtstrf.wire.publisher import Publisher
-from rtstrf.wire.request import RequestError
 from rtstrf.wire.security import Security
 from rtstrf.wire.streams import Stream, Streams
 from rtstrf.wire.subscriptions import Subscriptions
 from rtstrf.wire.waker import Waker
+from rtstrf.wire.wire_thread import WireThread
 
 if TYPE_CHECKING:
     import zmq
 else:
     zmq = require("zmq", "wire")
 
-_log = logging.getLogger(__name__)
-
 PORTIONS = 4  # a backlog is sent in portions of a fourth of what ZeroMQ holds for a subscriber
-PAUSE_IN_A_BACKLOG_S = 0.001
-REQUESTS_A_TURN = 16
-LINGER_AT_STOP_MS = 500
 
 
 class Clock(Protocol):
@@ -130,7 +123,6 @@ class WireServer:
         self._outbox = Outbox(queue_messages)
         self._waker = Waker()
         self._subscriptions = Subscriptions()
-        self._control = Control(self._answer, clock.now_ns, self._waker.wake)
         self._thread: threading.Thread | None = None
         self._stopping = False
         self._lifecycle = threading.Lock()
@@ -148,20 +140,20 @@ class WireServer:
         with self._lifecycle:
             if self._thread is not None or self._stopping:
                 raise WireError("this server was started before", remedy="make a new WireServer for a new run")
-            self._context = zmq.Context()
+            context = zmq.Context()
             try:
                 keys = self._security.keys
-                self._gate = None if keys is None else Gate(self._context, keys)
+                gate = None if keys is None else Gate(context, keys)
                 pair = None if keys is None else keys.pair
-                self._data = sockets.data_socket(self._context, self.data_endpoint, self._hold_messages, pair)
-                self._router = sockets.control_socket(self._context, self.control_endpoint, pair)
+                data_socket = sockets.data_socket(context, self.data_endpoint, self._hold_messages, pair)
+                router = sockets.control_socket(context, self.control_endpoint, pair)
             except BaseException:
-                self._context.destroy(linger=0)
+                context.destroy(linger=0)
                 raise
-            self.data_endpoint = sockets.endpoint_of(self._data)
-            self.control_endpoint = sockets.endpoint_of(self._router)
-            self._publisher = Publisher(
-                self._data,
+            self.data_endpoint = sockets.endpoint_of(data_socket)
+            self.control_endpoint = sockets.endpoint_of(router)
+            publisher = Publisher(
+                data_socket,
                 self._streams,
                 self._outbox,
                 self._subscriptions,
@@ -169,8 +161,22 @@ class WireServer:
                 self._clock.now_ns,
                 portion_messages=max(1, self._hold_messages // PORTIONS),
             )
+            answers = Answers(self.run, self._streams, self._first, publisher, self._describe, self._handle)
+            control = Control(answers, self._clock.now_ns, self._waker.wake)
+            served = WireThread(
+                context,
+                data_socket,
+                router,
+                gate,
+                publisher,
+                control,
+                self._outbox,
+                self._streams,
+                self._waker,
+                lambda: self._stopping,
+            )
             self._thread = threading.Thread(
-                target=self._run_thread, args=(self._waker.open(),), name="rtstrf-wire", daemon=True
+                target=served.run, args=(self._waker.open(),), name="rtstrf-wire", daemon=True
             )
             self._thread.start()
 
@@ -320,80 +326,6 @@ class WireServer:
     def __exit__(self, *exception: object) -> None:
         self.stop()
 
-    # --- the wire thread --------------------------------------------------------------------------------------------
-
-    def _run_thread(self, wake_descriptor: int) -> None:
-        try:
-            self._serve(wake_descriptor)
-        finally:
-            self._waker.close()
-            self._data.close(linger=LINGER_AT_STOP_MS)
-            self._router.close(linger=LINGER_AT_STOP_MS)
-            if self._gate is not None:
-                self._gate.close()
-            self._context.term()
-
-    def _serve(self, wake_descriptor: int) -> None:
-        poller = zmq.Poller()
-        for each in (self._data, self._router, wake_descriptor):
-            poller.register(each, zmq.POLLIN)
-        publisher, streams, gate = self._publisher, self._streams, self._gate
-        if gate is not None:
-            poller.register(gate.socket, zmq.POLLIN)
-        while True:
-            stopping = self._stopping  # read before the queue is emptied: nothing is queued after it was set
-            backlog = self._guarded(publisher.send_queued)
-            if self._control.has_resolved:
-                self._guarded(self._send_late_replies)
-            if stopping and not self._outbox:
-                self._guarded(self._receive_requests)
-                self._control.abandon()
-                self._guarded(self._send_late_replies)
-                return
-            if streams.arrivals:
-                self._guarded(publisher.welcome_arrivals)
-            backlog = self._guarded(publisher.send_due) or backlog
-            if backlog:  # sent at one go it would overrun ZeroMQ's queues, and be lost to those who do read
-                time.sleep(PAUSE_IN_A_BACKLOG_S)
-            self._waker.arm()
-            idle = not (self._outbox or streams.arrivals or self._control.has_resolved or self._stopping or backlog)
-            ready = dict(poller.poll(math.ceil(publisher.wait_s() * 1000) if idle else 0))
-            if wake_descriptor in ready:
-                self._waker.clear()
-            if gate is not None and gate.socket in ready:
-                self._guarded(gate.answer)
-            if self._data in ready:
-                self._guarded(publisher.receive_subscriptions)
-            if self._router in ready:
-                self._guarded(self._receive_requests)
-
-    def _guarded(self, step: Callable[[], bool | None]) -> bool:
-        """Do one step; a fault in it must not silence the stream, but must be seen."""
-        try:
-            return bool(step())
-        except Exception:
-            _log.exception("the wire thread goes on after a fault")
-            return False
-
-    def _receive_requests(self) -> None:
-        for _ in range(REQUESTS_A_TURN):
-            try:
-                frames = self._router.recv_multipart(zmq.DONTWAIT, copy=False)
-            except zmq.Again:
-                return
-            *envelope, request = (frame.bytes for frame in frames)
-            if len(envelope) > 1 and envelope[1:] != [b""]:  # a REQ socket puts one empty frame before its request
-                envelope, request = envelope[:1], b"more than one frame"
-            # A connection outlives the permission it was made with: the list is asked again for each request.
-            allowed = self._gate is None or self._gate.may_enter("control", str(frames[-1].get("User-Id")))
-            reply = self._control.receive(tuple(envelope), request, allowed=allowed)
-            if reply is not None:
-                self._router.send_multipart([*envelope, reply], zmq.DONTWAIT)
-
-    def _send_late_replies(self) -> None:
-        for envelope, reply in self._control.resolved():
-            self._router.send_multipart([*envelope, reply], zmq.DONTWAIT)
-
     def _describe(self) -> dict[str, Any]:
         """Return what the server adds to each greeting."""
         return {
@@ -403,27 +335,3 @@ class WireServer:
             "anchor": strict_json.plain(self._clock.anchor()),
             "machine": host.machine_id(),
         }
-
-    def _answer(self, cmd: str, args: dict[str, Any]) -> dict[str, Any] | Future[dict[str, Any]]:
-        if cmd == "ping":
-            return {"run": self.run}
-        name = args.get("stream")
-        if name is not None and name not in self._streams:
-            raise RequestError(
-                "unknown_stream", f"no stream {name[:80]!r}", remedy="the reply to hello lists the streams there are"
-            )
-        if cmd not in ("hello", "status", "events"):
-            return self._handle(cmd, args)
-        stream = self._first if name is None else self._streams.find(name)
-        if cmd == "hello":
-            return self._answer_hello(stream)
-        if stream is None or not stream.present:
-            raise RequestError("unknown_stream", f"{cmd} of which stream?", remedy="name one that hello lists: stream")
-        return self._publisher.state(stream) if cmd == "status" else stream.events.since(args.get("since", 0))
-
-    def _answer_hello(self, stream: Stream | None) -> dict[str, Any]:
-        listed = {"run": self.run, "streams": self._streams.names()}
-        if stream is None or not stream.present:
-            return {**self._describe(), **listed}
-        self._publisher.greet(stream)
-        return {**self._publisher.greeting(stream), "stream": stream.name, **listed}

@@ -3,6 +3,8 @@ from __future__ import annotations
 import pytest
 
 from rtstrf.errors import WireError
+from rtstrf.wire.allow_list import ServerKeys
+from rtstrf.wire.keys import KeyPair
 from rtstrf.wire.security import Security, host_of, is_loopback, seen_from
 
 LOOPBACK = [
@@ -50,3 +52,12 @@ def test_a_wildcard_is_reached_by_the_host_the_client_knows():
     assert seen_from("tcp://0.0.0.0:5591", "tcp://lab:5590") == "tcp://lab:5591"
     assert seen_from("tcp://127.0.0.1:5591", "tcp://lab:5590") == "tcp://127.0.0.1:5591"
     assert seen_from("tcp://[::]:5591", "tcp://[fe80::1]:5590") == "tcp://[fe80::1]:5591"
+
+
+def test_a_damaged_list_is_described_as_nobody(tmp_path):
+    keys = ServerKeys.make(tmp_path / "keys")
+    keys.allow("rig", KeyPair.make().public, "read-write")
+    security = Security(keys=keys)
+    assert security.describe()["clients_allowed"] == {"read-only": 0, "read-write": 1}
+    (keys.folder / "allowed.json").write_text("{")
+    assert security.describe()["clients_allowed"] == {"read-only": 0, "read-write": 0}
