@@ -5,21 +5,21 @@ from __future__ import annotations
 import os
 import time
 import uuid
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Literal
 
 from rtstrf.errors import WireError
 from rtstrf.extras import require
-from rtstrf.wire import host, security, sockets
+from rtstrf.wire import security, sockets
 from rtstrf.wire.clock_offset import ClockOffset, Probe, best_estimate
-from rtstrf.wire.continuity import Continuity
 from rtstrf.wire.handshake import Handshake
 from rtstrf.wire.keys import ClientKeys
-from rtstrf.wire.message import ARRAY_KINDS, PLAIN_KINDS, Message, decode, topic_of
+from rtstrf.wire.knowledge import Knowledge
+from rtstrf.wire.lag import Lag, newest_of
+from rtstrf.wire.message import PLAIN_KINDS, Message, decode, topic_of
 from rtstrf.wire.request import COMMANDS
 from rtstrf.wire.requester import Requester
-from rtstrf.wire.server_clock import ServerClock
 
 if TYPE_CHECKING:
     import zmq
@@ -29,14 +29,11 @@ else:
 ALWAYS = PLAIN_KINDS
 """Topics every client follows, whatever it asked for."""
 
-RECONNECT_IVL_MS = 100
-CONNECT_TIMEOUT_MS = 1000
-RECEIVE_LIMIT_BYTES = 16 * 1024 * 1024
 DRAIN_LIMIT_MESSAGES = 100_000  # a server that sends faster than this reads must not hold a call for ever
 TURN_S = 0.1  # how often a wait looks whether the client was closed, or refused
 
 
-class Client:
+class Client(Knowledge):
     """Receives a stream and commands its server; a context manager and an iterator.
 
     Iterating yields the messages of the topics asked for, and waits for them as long as it takes. `poll` returns
@@ -96,26 +93,18 @@ class Client:
         topics = (topics,) if isinstance(topics, str) else tuple(topics)
         for kind in topics:
             topic_of(kind, stream or "main")  # raises where either is no name
-        if on_lag not in ("drain", "raise", "exit"):
-            raise WireError(f"on_lag is {on_lag!r}", remedy="choose drain, raise or exit")
+        self._lag = Lag(on_lag, lag_s)
         security.host_of(data)
         if control is not None:
             security.host_of(control)
+        super().__init__()
         self.data_endpoint = data
-        self.hellos: dict[str, dict[str, Any]] = {}
-        self.heartbeats: dict[str, dict[str, Any]] = {}
-        self.skipped: Counter[str] = Counter()
         self.malformed = 0
         self._control = control
         self._stream = stream
         self._keys = keys if keys is None or isinstance(keys, ClientKeys) else ClientKeys.load(keys)
         self._topics = topics
-        self._on_lag = on_lag
-        self._lag_ns = int(lag_s * 1e9)
         self._stale_s = stale_s
-        self._continuity = Continuity()
-        self._clock = ServerClock(host.machine_id())
-        self._newest: Message | None = None
         self._heard_ns = time.monotonic_ns()
         self._pending: deque[Message] = deque()
         self._requester: Requester | None = None
@@ -128,13 +117,7 @@ class Client:
             raise
 
     def _connect_data(self, endpoint: str, stream: str | None, queue_messages: int) -> zmq.Socket[bytes]:
-        data = self._context.socket(zmq.SUB)
-        sockets.set_common_options(data, endpoint)
-        data.setsockopt(zmq.RCVHWM, queue_messages)
-        data.setsockopt(zmq.RECONNECT_IVL, RECONNECT_IVL_MS)
-        data.setsockopt(zmq.CONNECT_TIMEOUT, CONNECT_TIMEOUT_MS)
-        data.setsockopt(zmq.MAXMSGSIZE, RECEIVE_LIMIT_BYTES)
-        sockets.set_client_key(data, self._keys)
+        data = sockets.subscriber_socket(self._context, endpoint, queue_messages, self._keys)
         self._handshake = Handshake(self._context, data, self._keys is not None)
         sockets.connect(data, endpoint)
         # Connected first and hello last: subscriptions then arrive in this order, and whoever has been greeted misses
@@ -171,7 +154,7 @@ class Client:
             messages = [self._pending.popleft() for _ in range(min(max_messages, len(self._pending)))]
         else:
             messages = self._receive(timeout_s, max_messages)
-        late_ns = self._lag_of(messages)
+        late_ns = self._lag.of(messages, self.run, self.run_time_ns())
         return messages if late_ns is None else self._catch_up(messages, late_ns)
 
     def __iter__(self) -> Iterator[Message]:
@@ -232,81 +215,16 @@ class Client:
             messages.append(message)
         return messages
 
-    def _follow(self, message: Message) -> None:
-        if self._continuity.follow(message):
-            self._newest = None
-            self.hellos, self.heartbeats, self.skipped = {}, {}, Counter()
-            self._clock.restart()
-        self._clock.follow(message)
-        if message.kind in ARRAY_KINDS:
-            self._newest = message
-        elif message.kind == "hello":
-            self.hellos[message.stream] = message.header
-        elif message.kind == "heartbeat":
-            self.heartbeats[message.stream] = message.header
-
-    def _lag_of(self, messages: list[Message]) -> int | None:
-        """Return how late the first array is, where that is too late."""
-        now_ns = self.run_time_ns()
-        for message in messages:
-            if message.kind in ARRAY_KINDS and now_ns is not None and message.run == self.run:
-                late_ns = now_ns - message.header["t_pub"]
-                return late_ns if late_ns > self._lag_ns else None
-        return None
-
     def _catch_up(self, messages: list[Message], late_ns: int) -> list[Message]:
-        """Do what `on_lag` says about messages that are late."""
-        if self._on_lag != "drain":
-            what = (
-                f"messages are read {late_ns / 1e9:.1f} s after they were sent; the limit is {self._lag_ns / 1e9:g} s"
-            )
-            remedy = 'do less between polls, or skip to the newest with on_lag="drain"'
-            if self._on_lag == "exit":
-                raise SystemExit(f"{what}\n  -> {remedy}")
-            raise WireError(what, remedy=remedy)
+        """Do what the caller chose about messages that are late."""
+        self._lag.complain(late_ns)
         messages = messages + list(self._pending) + self._receive_waiting(DRAIN_LIMIT_MESSAGES)
         self._pending.clear()
-        newest = {message.topic: index for index, message in enumerate(messages) if message.kind in ARRAY_KINDS}
-        kept = []
-        for index, message in enumerate(messages):
-            if newest.get(message.topic, index) == index:
-                kept.append(message)
-            elif message.run == self.run:
-                self.skipped[message.topic] += 1
+        kept, skipped = newest_of(messages)
+        self.skipped.update(message.topic for message in skipped if message.run == self.run)
         return kept
 
     # --- what is known ----------------------------------------------------------------------------------------------
-
-    @property
-    def hello(self) -> dict[str, Any] | None:
-        """The greeting of the present run; of the stream that greeted first, where there are several."""
-        return next(iter(self.hellos.values()), None)
-
-    @property
-    def heartbeat(self) -> dict[str, Any] | None:
-        """The last heartbeat of the present run; of the same stream as `hello`, where there are several."""
-        first = next(iter(self.hellos or self.heartbeats), None)
-        return None if first is None else self.heartbeats.get(first)
-
-    @property
-    def run(self) -> str | None:
-        """The present run, None before the first message."""
-        return self._continuity.run
-
-    @property
-    def runs_seen(self) -> list[str]:
-        """Every run heard of, the present one last."""
-        return list(self._continuity.runs_seen)
-
-    @property
-    def lost(self) -> dict[str, int]:
-        """Messages lost in the present run, by topic."""
-        return dict(self._continuity.lost)
-
-    @property
-    def bins_lost(self) -> int:
-        """Bins of rates missing in the present run; not those that were skipped."""
-        return self._continuity.bins_lost
 
     @property
     def silence_s(self) -> float:
@@ -325,42 +243,6 @@ class Client:
         """Why the server does not let this client in, as far as it is known; None where it does, or is not there."""
         refusal = None if self._closed else self._handshake.refusal()
         return None if refusal is None else f"{refusal[0]}: {refusal[1]}"
-
-    @property
-    def clock_source(self) -> str | None:
-        """How the server's clock is known: ``anchor`` (same machine), ``ping``, ``least delay`` (relative), or not."""
-        return self._clock.source
-
-    def run_time_ns(self, monotonic_ns: int | None = None) -> int | None:
-        """Return the time since the run started, by what is known of the server's clock.
-
-        Parameters
-        ----------
-        monotonic_ns : int, optional
-            A reading of ``time.monotonic_ns()``; now where it is not given.
-
-        Returns
-        -------
-        t_ns : int or None
-            None before the first message.
-        """
-        return self._clock.run_time_ns(monotonic_ns)
-
-    @property
-    def age_s(self) -> float | None:
-        """Time since the newest array was sent; None where there is none."""
-        return self._age_by("t_pub")
-
-    @property
-    def sound_age_s(self) -> float | None:
-        """Time since the last sound sample in the newest array was captured; None where there is none."""
-        return self._age_by("t_cap")
-
-    def _age_by(self, field: str) -> float | None:
-        now_ns = self.run_time_ns()
-        if self._newest is None or now_ns is None or not isinstance(self._newest.header.get(field), int):
-            return None
-        return (now_ns - self._newest.header[field]) / 1e9
 
     # --- control ----------------------------------------------------------------------------------------------------
 

@@ -18,6 +18,9 @@ HOLD_MESSAGES = 320
 """Messages held for a subscriber that does not read: 64 of each kind of array, 0.3 s at 200 bins a second."""
 
 REPLIES_HELD = 64
+RECONNECT_IVL_MS = 100
+CONNECT_TIMEOUT_MS = 1000
+CLIENT_RECEIVE_LIMIT_BYTES = 16 * 1024 * 1024
 RECEIVE_LIMIT_BYTES = 1024 * 1024  # ZeroMQ hangs up beyond it; between the request limit and this there is a reply
 BUFFER_BYTES = 64 * 1024
 HEARTBEAT_IVL_MS = 1000
@@ -92,6 +95,20 @@ def control_socket(
         set_server_key(router, pair, "control")
     bind(router, endpoint, "control")
     return router
+
+
+def subscriber_socket(
+    context: zmq.Context[zmq.Socket[bytes]], endpoint: str, hold_messages: int, keys: ClientKeys | None
+) -> zmq.Socket[bytes]:
+    """Return a client's data socket, not yet connected."""
+    data = context.socket(zmq.SUB)
+    set_common_options(data, endpoint)
+    data.setsockopt(zmq.RCVHWM, hold_messages)
+    data.setsockopt(zmq.RECONNECT_IVL, RECONNECT_IVL_MS)
+    data.setsockopt(zmq.CONNECT_TIMEOUT, CONNECT_TIMEOUT_MS)
+    data.setsockopt(zmq.MAXMSGSIZE, CLIENT_RECEIVE_LIMIT_BYTES)
+    set_client_key(data, keys)
+    return data
 
 
 def endpoint_of(socket: zmq.Socket[bytes]) -> str:

@@ -266,7 +266,7 @@ def test_a_ping_bounds_the_error_by_half_its_round_trip(engine, connect):
 
 
 def test_another_machines_clock_is_known_by_ping_or_relative_to_the_fastest_message(engine, connect, monkeypatch):
-    monkeypatch.setattr("rtstrf.wire.client.host", SimpleNamespace(machine_id=lambda: "another"))
+    monkeypatch.setattr("rtstrf.wire.knowledge.host", SimpleNamespace(machine_id=lambda: "another"))
     client = connect(engine)
     assert client.clock_source == "least delay"
     client.ping()
