@@ -128,8 +128,9 @@ class Handover:
                     return self._commands.popleft()
                 if not self._queues:
                     return False
-                if any(queue._hops or queue.closed for queue in self._queues):
-                    return True
+                for queue in self._queues:
+                    if queue._hops or queue.closed:
+                        return True
                 self._changed.wait()
 
     def close(self) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from rtstrf.engine.batch import Batch
@@ -51,13 +50,13 @@ class Scheduler:
                 self._turn()
 
     def _turn(self) -> None:
-        together: dict[int, list[tuple[LiveStream, Portion]]] = defaultdict(list)
+        together: dict[int, list[tuple[LiveStream, Portion]]] = {}
         for stream in self._streams:
             closed = stream.queue.closed  # read before its length: nothing is put after it
             if len(stream.queue):
                 portion = stream.inference.take()
                 if portion is not None:
-                    together[len(portion.hops)].append((stream, portion))
+                    together.setdefault(len(portion.hops), []).append((stream, portion))
             elif closed:
                 self._end(stream)
         for group in together.values():
@@ -65,7 +64,7 @@ class Scheduler:
             lanes = [stream.inference.lane for stream, _ in group]
             heard = self._batch.hear(lanes, [portion.sound_pa for _, portion in group])
             computing_ns = time.perf_counter_ns() - began_ns
-            for (stream, portion), each in zip(group, heard, strict=True):
+            for (stream, portion), each in zip(group, heard):  # noqa: B905
                 stream.inference.publish(portion, each, computing_ns)
 
     def _end(self, stream: LiveStream) -> None:
