@@ -115,6 +115,7 @@ class Engine:
         for section, each in zip(sections, sources, strict=True):
             self.roster.begin_with(section, each)
         self.recordings = Recordings(config.record, self.outlet, lambda: self.streams, self._told_sinks)
+        self.roster.told_of_added = self.recordings.stream_comes
         self._failure: BaseException | None = None
         self._finished = threading.Event()
         self._inference_thread: threading.Thread | None = None

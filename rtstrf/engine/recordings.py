@@ -89,10 +89,12 @@ class Recordings:
                 new_folder(parent, label),
                 topics=self._section.topics,
                 ask_state=self._ask_state,
-                source_of=lambda name: dataclasses.asdict(self._streams()[name].source.info),
+                source_of=self._source_of,
                 label=label,
             )
             self._outlet.sinks.add(recorder, self._greeting())
+            for name, stream in self._streams().items():  # no sound from here on is missed
+                recorder.stream_comes(name, stream.ledger.position)
             self._recorder = recorder
             self.made.append(recorder)
             told = recorder.summary()
@@ -108,6 +110,16 @@ class Recordings:
             self._outlet.event("recording", state="stopped", recording=recorder.folder.name, label=recorder.label)
             self._outlet.sinks.remove(recorder)
             return recorder.summary()
+
+    def stream_comes(self, name: str) -> None:
+        """Take note of a stream that is added, before it begins."""
+        recorder = self._recorder
+        if recorder is not None and recorder.is_open:
+            recorder.stream_comes(name)
+
+    def _source_of(self, name: str) -> dict[str, Any]:
+        """Return what is recorded of the source of a stream."""
+        return dataclasses.asdict(self._streams()[name].source.info)
 
     def _ask_state(self, stream: str, first_bin: int, give: Callable[[ModelState], None]) -> None:
         found = self._streams().get(stream)

@@ -34,6 +34,8 @@ class Roster:
     ----------
     streams : dict of str to LiveStream
         By name, in the order they came; replaced whole, so that a reader needs no lock.
+    told_of_added : callable
+        Called with the name of each stream that is added, before it begins.
 
     Notes
     -----
@@ -56,6 +58,7 @@ class Roster:
         self._scheduler = scheduler
         self._status = status
         self._changing = threading.Lock()
+        self.told_of_added: Callable[[str], None] = lambda name: None
 
     @property
     def first(self) -> LiveStream:
@@ -99,6 +102,7 @@ class Roster:
                 raise
             self._server.add_stream(stream.name, stream.greeting, partial(self._status, stream.name))
             self.streams = {**self.streams, stream.name: stream}
+            self.told_of_added(stream.name)
             stream.begin()
             self._scheduler.add_later(stream)
             stream.start()

@@ -13,7 +13,7 @@ import os
 import secrets
 import shutil
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -89,8 +89,8 @@ class Recorder(Sink):
         What to record beside sound, rates and events.
     ask_state : callable, optional
         ``ask_state(stream, bin, give)`` asks the engine to call ``give(state)``, from any thread, before it hears the
-        first bin of a stream from that one on. It is called where a re-run cannot know the state otherwise: on
-        opening, at the first sound where that is not the beginning of the run, and after a hole.
+        first bin of a stream from that one on. It is called where a re-run cannot know the state otherwise: when
+        `stream_comes` is, and after a hole.
     source_of : callable, optional
         ``source_of(stream)`` returns what is to be recorded of the source of a stream, as a dict with ``rate_hz``; by
         default what the greeting says.
@@ -104,7 +104,7 @@ class Recorder(Sink):
 
     Notes
     -----
-    All methods but `summary` belong to one thread.
+    All methods but `stream_comes` and `summary` belong to one thread.
 
     Raises
     ------
@@ -132,11 +132,13 @@ class Recorder(Sink):
         self._ask_state = ask_state
         self._source_of = source_of or (lambda stream: self._greeting["source"])
         self._streams: dict[str, StreamFiles] = {}  # by folder
-        self._folder_of: dict[str, str] = {}  # by stream, the latest of a name
-        self._ended: set[str] = set()  # should a stream of such a name come again, it is another one
-        self._given: deque[tuple[str, ModelState]] = deque()
-        self._resume: dict[str, bool] = {}  # by folder: whether the next block is the first, or the first after a hole
-        self._source_rate_hz: dict[str, int] = {}  # by folder
+        # A stream that comes again under its name is another one: the number of its coming tells them apart.
+        self._comings: Counter[str] = Counter()  # as the engine says
+        self._made: Counter[str] = Counter()  # as sound and rows have shown
+        self._sources: dict[tuple[str, int], dict[str, Any]] = {}
+        self._ended: set[str] = set()  # streams of which nothing more comes, unless they come again
+        self._given: deque[tuple[str, int, ModelState]] = deque()
+        self._resume: dict[str, bool] = {}  # by folder: whether to ask for the state with the next block
         self._sealed: dict[Appending, int] = {}
         self._pieces: dict[str, tuple[int, str]] = {}  # files written once, not sealed yet
         self._greeting: dict[str, Any] = {}
@@ -154,6 +156,8 @@ class Recorder(Sink):
         now_ns = time.monotonic_ns()
         self._greeting = greeting
         self._run_start_ns = int(greeting["anchor"]["monotonic_ns"])
+        for stream in greeting.get("streams") or (self._default_stream,):
+            self._sources[stream, 1] = self._source_of(stream)
         try:
             self.folder.mkdir()
         except OSError as error:
@@ -170,23 +174,21 @@ class Recorder(Sink):
             shutil.rmtree(self.folder, ignore_errors=True)
             raise RecordError(f"cannot record in {self.folder}: {error}", remedy="make room on the disk") from error
         self._sealed_s = self._synced_s = time.monotonic()
-        if self._ask_state is not None:
-            for stream in greeting.get("streams") or (self._default_stream,):
-                self._ask_state(stream, 0, partial(self._take_state, stream))
 
     def sound(self, block: Block, at_sample: int) -> None:
         with self._told():
             name = block.stream or self._default_stream
             folder, files = self._files(name)
             begins = at_sample - block.lost_samples
+            if files.sound_end is not None and begins < files.sound_end:  # it has come again, and its end was missed
+                self._ended.add(name)
+                folder, files = self._files(name)
             self._waiting_bytes += block.samples.nbytes
             if not files.sound(block, at_sample):
                 self._note("record.hole", name, {"what": "sound", "at_sample": begins})
                 self._resume[folder] = True
             if files.sound_end is not None and self._resume.pop(folder, False):
-                first_bin = resume_point(begins, *self._rates(folder)).first_bin
-                if first_bin and self._ask_state is not None:
-                    self._ask_state(name, first_bin, partial(self._take_state, name))
+                self._ask(name, self._made[name], begins)
 
     def rows(self, kind: str, header: dict[str, Any], rows: np.ndarray) -> None:
         if kind not in self._topics:
@@ -194,6 +196,9 @@ class Recorder(Sink):
         with self._told():
             name = header.get("stream") or self._default_stream
             folder, files = self._files(name)
+            if kind == "rates" and files.rates_end is not None and header["i0"] < files.rates_end:
+                self._ended.add(name)
+                folder, files = self._files(name)
             self._waiting_bytes += rows.nbytes
             if not files.rows(kind, header, rows):
                 self._note("record.hole", name, {"what": "rates", "bin": header["i0"]})
@@ -235,8 +240,29 @@ class Recorder(Sink):
             "messages": sum(stream.messages for stream in streams),
         }
 
-    def _take_state(self, stream: str, state: ModelState) -> None:
-        self._given.append((stream, state))  # from the inference thread: nothing else is done there
+    def stream_comes(self, stream: str, from_sample: int = 0) -> None:
+        """Ask for the state of a stream before the first bin that can be made from its sound from a sample on.
+
+        The engine calls it, from any thread, for each stream there is when the recorder is open, and for each that is
+        added later, before it begins.
+        """
+        self._comings[stream] += 1
+        self._sources[stream, self._comings[stream]] = self._source_of(stream)
+        self._ask(stream, self._comings[stream], from_sample)
+
+    def _source(self, stream: str, coming: int) -> dict[str, Any]:
+        """Return what is recorded of a source, as it was when its stream came: there may be another one by now."""
+        known = self._sources.get((stream, coming))
+        return self._source_of(stream) if known is None else known
+
+    def _ask(self, stream: str, coming: int, from_sample: int) -> None:
+        if self._ask_state is not None:
+            rates = (self._source(stream, coming)["rate_hz"], *self._model_rates)
+            first_bin = resume_point(from_sample, *rates).first_bin
+            self._ask_state(stream, first_bin, partial(self._take_state, stream, coming))
+
+    def _take_state(self, stream: str, coming: int, state: ModelState) -> None:
+        self._given.append((stream, coming, state))  # on the inference thread: nothing else is done there
 
     # --- parts ------------------------------------------------------------------------------------------------------
 
@@ -261,28 +287,26 @@ class Recorder(Sink):
 
     def _files(self, stream: str) -> tuple[str, StreamFiles]:
         """Return the folder and the files of a stream, made where it is new."""
-        folder = self._folder_of.get(stream)
-        if folder is None or stream in self._ended:
-            self._ended.discard(stream)
+        if not self._made[stream] or stream in self._ended:
             if not STREAM.fullmatch(stream):
                 raise RecordError(
                     f"a stream named {stream!r} cannot be recorded", remedy="begin its name with a letter or digit"
                 )
-            folder, number = stream, 1
-            while folder in self._streams:
-                number += 1
-                folder = f"{stream}.{number}"
-            self._folder_of[stream] = folder
+            self._ended.discard(stream)
+            self._made[stream] += 1
+            while folder_of(stream, self._made[stream]) in self._streams:  # so is another stream called
+                self._made[stream] += 1
+            folder = folder_of(stream, self._made[stream])
             self._streams[folder] = StreamFiles(self.folder / folder, self._run_start_ns)
-            source = self._source_of(stream)
-            self._source_rate_hz[folder] = source["rate_hz"]
-            self._write_once(f"{folder}/{STREAM_FACTS}", json_line({"name": stream, "source": source}))
-            self._resume[folder] = True
+            facts = {"name": stream, "source": self._source(stream, self._made[stream])}
+            self._write_once(f"{folder}/{STREAM_FACTS}", json_line(facts))
+            self._resume[folder] = self._comings[stream] < self._made[stream]
+        folder = folder_of(stream, self._made[stream])
         return folder, self._streams[folder]
 
-    def _rates(self, folder: str) -> tuple[int, int, int]:
-        """Return the rate of a stream's source, of the model, and the samples of a hop."""
-        return self._source_rate_hz[folder], self._greeting["sample_rate_hz"], self._greeting["hop_samples"]
+    @property
+    def _model_rates(self) -> tuple[int, int]:
+        return self._greeting["sample_rate_hz"], self._greeting["hop_samples"]
 
     def _note(self, event: str, stream: str | None, details: dict[str, Any], t_ns: int | None = None) -> None:
         """Add an event, with the number of the message of rates that comes next."""
@@ -294,13 +318,16 @@ class Recorder(Sink):
             "before_message": {name: files.messages for name, files in self._streams.items()},
         }
         if stream is not None:
-            told["stream"] = self._folder_of.get(stream, stream)
+            told["stream"] = folder_of(stream, max(1, self._made[stream]))
         self._events.append({**told, "details": details})
 
     def _write_states(self) -> None:
-        while self._given:
-            stream, state = self._given.popleft()
-            folder = self._folder_of.get(stream) or self._files(stream)[0]
+        for _ in range(len(self._given)):
+            stream, coming, state = self._given.popleft()
+            if coming > self._made[stream]:
+                self._given.append((stream, coming, state))  # of this one nothing has come yet
+                continue
+            folder = folder_of(stream, coming)
             name = f"{folder}/state-{state.bin}.safetensors"
             self._write_once(name, state.snapshot)
             facts = dataclasses.asdict(state)
@@ -404,6 +431,17 @@ class Recorder(Sink):
             "columns": {"blocks": BLOCK_COLUMNS, "messages": MESSAGE_COLUMNS},
             "greeting": self._greeting,
         }
+
+
+def folder_of(stream: str, coming: int) -> str:
+    """Return the folder of a stream, and of one that comes again.
+
+    Examples
+    --------
+    >>> folder_of("left", 1), folder_of("left", 2)
+    ('left', 'left.2')
+    """
+    return stream if coming == 1 else f"{stream}.{coming}"
 
 
 def new_folder(parent: Path, label: str | None = None) -> Path:

@@ -127,6 +127,7 @@ def test_a_recorder_that_was_too_slow_says_where_and_asks_for_the_state(tmp_path
     asked: list[tuple[str, int]] = []
     recorder = Recorder(tmp_path / "r", ask_state=lambda stream, first, give: asked.append((stream, first)))
     recorder.open(greeting())
+    recorder.stream_comes("main")
     pipeline = Pipeline(model())
     feed(recorder, pipeline, noise(2400), 0)
     recorder.missed(7)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rtstrf.config.live import LiveConfig
+from rtstrf.config.live import LiveConfig, StreamSection
 from rtstrf.config.load import load_config
 from rtstrf.engine.engine import Engine
 from rtstrf.errors import ConfigError, RecordError
@@ -220,6 +220,40 @@ def test_several_streams_are_recorded_and_run_again_each_as_it_was(tmp_path: Pat
         assert done.identical, (name, done)
         assert done.not_rerun_bins == 0
         assert done.gaps == (name == "middle")
+
+
+def test_streams_that_are_added_and_come_again_are_run_again_from_their_first_bin(tmp_path: Path) -> None:
+    first = FedSource()
+    keys = (
+        "streams=[{name: left, source: {kind: silence}}]",
+        f"record.folder={tmp_path / 'r'}",
+        "engine.spare_lanes=2",
+    )
+    engine = Engine(load_config(LiveConfig, None, [*keys, "engine.spare_lanes=2", *FREE_PORTS]), {"left": first})
+    engine.start()
+    try:
+        first.feed(5000)
+        for rate_hz in (44100, 48000):
+            source = FedSource(rate_hz)
+            engine.roster.add(StreamSection(name="right", source={"kind": "silence"}), source)  # type: ignore[arg-type]
+            for _ in range(5):
+                source.feed(2000)
+                first.feed(900)
+            source.finish()
+            engine.streams["right"].ended.wait(60)
+        first.finish()
+        engine.wait()
+    finally:
+        engine.stop()
+    (folder,) = (tmp_path / "r").iterdir()
+    recording = Recording(folder)
+    assert {name: own.source_rate_hz for name, own in recording.streams.items()} == {
+        "left": 48000, "right": 44100, "right.2": 48000,
+    }  # fmt: skip
+    for name in recording.streams:
+        done = run_again(folder, name)
+        assert done.identical, (name, done)
+        assert done.not_rerun_bins == 0
 
 
 def test_a_difference_is_found_where_it_is_and_held_against_g1(tmp_path: Path) -> None:

@@ -67,6 +67,7 @@ def make_recording(folder: Path, samples: int = 24000, *, close: bool = True, se
 
     recorder = Recorder(folder, ask_state=give)
     recorder.open(greeting())
+    recorder.stream_comes("main")
     sound = noise(samples)
     for part in np.array_split(np.arange(samples), seals):
         feed(recorder, pipeline, sound[part[0] : part[-1] + 1], int(part[0]))
