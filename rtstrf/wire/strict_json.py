@@ -135,7 +135,7 @@ def loads_object(data: bytes) -> dict[str, Any]:
     {'v': 1}
     """
     try:
-        value = json.loads(data.decode("utf-8"), parse_constant=_refuse_constant)
+        value = _DECODER.decode(data.decode("utf-8"))
     except UnicodeDecodeError as error:
         raise ValueError(f"not UTF-8: byte {error.start} is 0x{data[error.start]:02x}") from None
     except json.JSONDecodeError as error:
@@ -144,8 +144,28 @@ def loads_object(data: bytes) -> dict[str, Any]:
         raise ValueError("lists or objects are nested too deep") from None
     if not isinstance(value, dict):
         raise ValueError(f"a JSON object was expected, not a {type(value).__name__}")
-    return plain(value)
+    return value if _is_flat_and_plain(value) else plain(value)
+
+
+def _is_flat_and_plain(value: dict[str, Any]) -> bool:
+    """Tell, quickly, whether what JSON made needs no closer look; most headers of arrays do not."""
+    for name, item in value.items():
+        of = type(item)
+        if of is int:
+            good = -INTEGER_LIMIT < item < INTEGER_LIMIT
+        elif of is float:
+            good = math.isfinite(item)
+        elif of is str:
+            good = item.isascii()
+        else:
+            good = item is None or of is bool
+        if not good or not name.isascii():
+            return False
+    return True
 
 
 def _refuse_constant(name: str) -> float:
     raise ValueError(f"{name} is not JSON")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)

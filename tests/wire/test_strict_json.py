@@ -84,3 +84,29 @@ def test_a_depth_of_nought_allows_scalars_only():
     assert strict_json.plain(1.5, depth_limit=0) == 1.5
     with pytest.raises(ValueError, match="too deep"):
         strict_json.plain([], depth_limit=0)
+
+
+one_character = st.text(st.characters(), max_size=1)  # of two, JSON could make one
+flat_values = st.dictionaries(
+    one_character,
+    st.none() | st.booleans() | st.integers() | st.floats() | one_character,
+    max_size=4,
+)
+
+
+def outcome(make):
+    try:
+        return make()
+    except (TypeError, ValueError) as error:
+        return str(error)
+
+
+@given(value=flat_values)
+def test_the_quick_ways_refuse_and_return_what_the_thorough_one_does(value):
+    thorough = outcome(lambda: strict_json.plain(value))
+    assert outcome(lambda: strict_json.plain_fields(value)) == outcome(
+        lambda: {name: strict_json.plain(item, depth_limit=0) for name, item in value.items()}
+    )
+    if all(not isinstance(item, float) or math.isfinite(item) for item in value.values()):
+        read = outcome(lambda: strict_json.loads_object(json.dumps(value).encode()))
+        assert read == thorough
