@@ -40,6 +40,8 @@ class StepRunner:
         How to compute (`rtstrf.backends.choose.choose_backend`). All give the same within G1.
     threads : int
         Threads of a compiled step.
+    long_steps : bool
+        Where it is compiled, compile a step of many hops too.
     told : callable, optional
         Is told in words what takes long: compiling a step for the first time.
 
@@ -72,6 +74,7 @@ class StepRunner:
         dtype: torch.dtype = torch.float32,
         backend: str = "eager",
         threads: int = 1,
+        long_steps: bool = False,
         told: Callable[[str], None] | None = None,
     ) -> None:
         if lanes < 1:
@@ -82,7 +85,9 @@ class StepRunner:
         self.dtype = dtype
         fix_derived(self.module)  # the copy is the runner's own: its weights stay as they are
         with torch.inference_mode():
-            self._backend = choose_backend(backend, self.module, lanes, self.device, dtype, threads=threads, told=told)
+            self._backend = choose_backend(
+                backend, self.module, lanes, self.device, dtype, threads=threads, long_steps=long_steps, told=told
+            )
             self._initial = self.module.initial_state(self._backend.rows)
             self._state = tree_map(torch.clone, self._initial)
         self.backend = self._backend.name

@@ -13,6 +13,9 @@ from rtstrf.stream import StreamModule
 # TorchScript copies a delay line once more than eager does, which outweighs what it saves where there are many.
 MOST_TRACED_LANES = 16
 
+# Up to so many hops cost less one after another in native code than together by the stage itself.
+COMPILED_HOPS_AT_ONCE = 16
+
 BACKENDS = ("auto", "eager", "traced", "compiled", "cuda-graph")
 
 
@@ -24,6 +27,7 @@ def choose_backend(
     dtype: torch.dtype,
     *,
     threads: int = 1,
+    long_steps: bool = False,
     told: Callable[[str], None] | None = None,
 ) -> Backend:
     """Return what runs a stage.
@@ -39,6 +43,8 @@ def choose_backend(
     device : torch.device
     dtype : torch.dtype
     threads : int
+    long_steps : bool
+        Compile a step of many hops beside that of one, for replays; one that is at hand is used anyway.
     told : callable, optional
         Is told in words what takes long.
 
@@ -62,7 +68,14 @@ def choose_backend(
         from rtstrf.backends.cuda_graph import CudaGraph
 
         return CudaGraph(module, lanes)
-    from rtstrf.backends.compiled import bucket_for, cannot_compile, compile_step, load_step
+    from rtstrf.backends.compiled import (
+        bucket_for,
+        cannot_compile,
+        compile_step,
+        load_step,
+        long_frames,
+        long_step_at_hand,
+    )
     from rtstrf.backends.tiles import Tiles
     from rtstrf.backends.traced import trace_step
 
@@ -73,7 +86,13 @@ def choose_backend(
     if dtype != torch.float32:
         raise ConfigError(f"the step cannot be compiled: {cannot_compile(module)}", remedy="use backend auto or eager")
     bucket = bucket_for(lanes)
-    return Tiles(module, lanes, bucket, load_step(compile_step(module, bucket, threads, told=told)))
+    run = load_step(compile_step(module, bucket, threads, told=told))
+    at_hand = long_step_at_hand(module, bucket, threads)
+    if at_hand is None and long_steps:
+        frames = long_frames(module)
+        at_hand = frames, compile_step(module, bucket, threads, frames, told=told)
+    long = None if at_hand is None else (at_hand[0], load_step(at_hand[1]))
+    return Tiles(module, lanes, bucket, run, long=long, hops_at_once=COMPILED_HOPS_AT_ONCE)
 
 
 def _best_at_hand(module: StreamModule, lanes: int, device: torch.device, dtype: torch.dtype, threads: int) -> str:

@@ -1,4 +1,4 @@
-"""Compiles an exported step: ``python -m rtstrf.backends.compile_worker GRAPH PACKAGE THREADS LANES``."""
+"""Compiles an exported step: ``python -m rtstrf.backends.compile_worker GRAPH PACKAGE THREADS ROWS``."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class WriteLast(CustomGraphPass):
         return hashlib.sha256(b"rtstrf write last 1").digest()
 
 
-def main(graph: str, package: str, threads: str, lanes: str) -> None:
+def main(graph: str, package: str, threads: str, rows: str) -> None:
     """Compile the exported graph of a step to a package of native code."""
     warnings.simplefilter("ignore")  # of torch about itself
     if hasattr(os, "nice"):
@@ -35,9 +35,9 @@ def main(graph: str, package: str, threads: str, lanes: str) -> None:
     torch.set_num_threads(int(threads))
     from torch._inductor import aoti_compile_and_package
 
-    # One lane is all matrix times vector, where the generated product always beats a library call. For several, what
-    # is faster is found by trying.
-    products = "CPP" if lanes == "1" else "CPP,ATEN"
+    # One hop of one lane is all matrix times vector, where the generated product always beats a library call. For
+    # several rows, what is faster is found by trying.
+    products = "CPP" if rows == "1" else "CPP,ATEN"
     options = {
         "freezing": True,
         "max_autotune": True,

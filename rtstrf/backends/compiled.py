@@ -30,7 +30,10 @@ from rtstrf.verify.store import cache_dir
 LANE_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 KEPT = 64  # compiled programs, some 2 MB each; the oldest give way
 TOLERANCE = 1e-5  # of the peak: G1
-CHECKED_HOPS = 64
+CHECKED_STEPS = 64
+# Frames of one long step: many where a step of many is as short a program as a step of few, few where a recurrence
+# makes the program as long as its frames.
+LONG_FRAMES = (128, 16)
 
 
 def bucket_for(lanes: int) -> int:
@@ -56,9 +59,9 @@ def load_step(path: Path) -> Step:
     return lambda x, state: run([x, *state])
 
 
-def compiled_path(module: StreamModule, lanes: int, threads: int = 1) -> Path:
+def compiled_path(module: StreamModule, lanes: int, threads: int = 1, frames: int = 1) -> Path:
     """Return where the compiled step of a stage is kept, made or not."""
-    parts = (fingerprint(module), str(lanes), str(threads), arithmetic_id())
+    parts = (fingerprint(module), str(lanes), str(threads), str(frames), arithmetic_id())
     name = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
     return cache_dir() / "compiled" / f"{name}.pt2"
 
@@ -82,8 +85,25 @@ def compiler() -> str | None:
     )
 
 
+def long_frames(module: StreamModule) -> int:
+    """Return how many frames a long step of a stage should have, one of `LONG_FRAMES`."""
+    few, more = (len(StepProgram(module, 1, frames).export().graph.nodes) for frames in (4, 8))
+    return LONG_FRAMES[1] if more - few > 4 * 4 else LONG_FRAMES[0]
+
+
+def long_step_at_hand(module: StreamModule, lanes: int, threads: int = 1) -> tuple[int, Path] | None:
+    """Return the frames of the long step that was compiled for a stage, and where it is; None where none was."""
+    kept = ((frames, compiled_path(module, lanes, threads, frames)) for frames in LONG_FRAMES)
+    return next(((frames, path) for frames, path in kept if path.exists()), None)
+
+
 def compile_step(
-    module: StreamModule, lanes: int, threads: int = 1, *, told: Callable[[str], None] | None = None
+    module: StreamModule,
+    lanes: int,
+    threads: int = 1,
+    frames: int = 1,
+    *,
+    told: Callable[[str], None] | None = None,
 ) -> Path:
     """Compile a stage's step, check it against the stage, and keep it; at once where it is there already.
 
@@ -91,7 +111,7 @@ def compile_step(
     ----------
     module : StreamModule
         In evaluation mode, float32, on the CPU, its weights fixed.
-    lanes, threads : int
+    lanes, threads, frames : int
     told : callable, optional
         Is told in words what takes long.
 
@@ -104,7 +124,7 @@ def compile_step(
     ConfigError
         If it cannot be compiled here, or comes out different from the stage by more than G1 allows.
     """
-    path = compiled_path(module, lanes, threads)
+    path = compiled_path(module, lanes, threads, frames)
     if path.exists():
         os.utime(path)  # in use: not the next to give way
         return path
@@ -115,21 +135,22 @@ def compile_step(
             remedy="use backend eager, or install a C++ compiler (Debian: sudo apt install g++)",
         )
     if told is not None:
-        told(f"compiling one hop of {lanes} lane{'s' * (lanes > 1)} for this processor: once, about half a minute")
+        step = "one hop" if frames == 1 else f"a step of {frames} hops"
+        told(f"compiling {step} of {lanes} lane{'s' * (lanes > 1)} for this processor: once, about half a minute")
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".making-") as folder:
         graph, made = Path(folder, "step.export.pt2"), Path(folder, "step.pt2")
-        torch.export.save(StepProgram(module, lanes).export(), graph)
-        _run_compiler(graph, made, threads, lanes)
-        _check(module, lanes, made)
+        torch.export.save(StepProgram(module, lanes, frames).export(), graph)
+        _run_compiler(graph, made, threads, lanes * frames)
+        _check(StepProgram(module, lanes, frames), made)
         os.replace(made, path)
     _forget_the_oldest(path.parent)
     return path
 
 
-def _run_compiler(graph: Path, made: Path, threads: int, lanes: int) -> None:
+def _run_compiler(graph: Path, made: Path, threads: int, rows: int) -> None:
     """Compile in a process of its own: a gigabyte of compiler is no companion for a live session."""
-    worker = [sys.executable, "-m", "rtstrf.backends.compile_worker", str(graph), str(made), str(threads), str(lanes)]
+    worker = [sys.executable, "-m", "rtstrf.backends.compile_worker", str(graph), str(made), str(threads), str(rows)]
     done = subprocess.run(worker, capture_output=True, text=True, check=False)
     if done.returncode:
         why = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
@@ -139,14 +160,14 @@ def _run_compiler(graph: Path, made: Path, threads: int, lanes: int) -> None:
         )
 
 
-def _check(module: StreamModule, lanes: int, made: Path) -> None:
-    """Refuse a program whose output is not the stage's within G1, over some hops of noise from the start."""
-    program, compiled = StepProgram(module, lanes), load_step(made)
+def _check(program: StepProgram, made: Path) -> None:
+    """Refuse native code whose output is not the program's within G1, over some steps of noise from the start."""
+    compiled = load_step(made)
     generator = torch.Generator().manual_seed(0)
     with torch.inference_mode():
         ours, theirs = program.initial_leaves(), program.initial_leaves()
-        for hop in range(CHECKED_HOPS):
-            x = torch.randn(program.input_like.shape, generator=generator) * 10.0 ** (hop % 5 - 4)
+        for step in range(CHECKED_STEPS):
+            x = torch.randn(program.input_like.shape, generator=generator) * 10.0 ** (step % 5 - 4)
             for wanted, got in zip(program(x, *ours), compiled(x, theirs), strict=True):
                 if not wanted.numel():
                     continue

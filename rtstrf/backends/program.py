@@ -1,7 +1,7 @@
 """One hop of a stage as a program: flat tensors in and out, the state advanced where it lies.
 
 A stage's `step` is a pure function of input and state. What follows is the same function in the form that compilers
-and CUDA graphs want: no dicts, a fixed number of streams, one frame, and the new state written over the old one, so
+and CUDA graphs want: no dicts, a fixed number of streams and frames, and the new state written over the old one, so
 that a delay line which changes in one place is not copied whole.
 """
 
@@ -17,13 +17,15 @@ from rtstrf.stream import State, StreamModule, from_leaves, leaves, tree_map
 
 
 class StepProgram(nn.Module):
-    """Advance a stage by one frame: ``program(x, *state_leaves)`` returns the leaves of the output.
+    """Advance a stage by some frames: ``program(x, *state_leaves)`` returns the leaves of the output.
 
     Parameters
     ----------
     module : StreamModule
         In evaluation mode, its weights fixed (`rtstrf.models.derived.fix_derived`).
     streams : int
+    frames : int
+        Of one step; 1 for a hop.
 
     Attributes
     ----------
@@ -31,12 +33,12 @@ class StepProgram(nn.Module):
         What the stage returns, whose leaves the program returns in order.
     """
 
-    def __init__(self, module: StreamModule, streams: int) -> None:
+    def __init__(self, module: StreamModule, streams: int, frames: int = 1) -> None:
         super().__init__()
         self.module = module
         self._state_like = module.initial_state(streams)
         weight = next((w for w in [*module.parameters(), *module.buffers()] if w.is_floating_point()), torch.zeros(0))
-        self.input_like = torch.zeros(module.input_shape(streams, 1), dtype=weight.dtype, device=weight.device)
+        self.input_like = torch.zeros(module.input_shape(streams, frames), dtype=weight.dtype, device=weight.device)
         self.output_like = module.step(self.input_like, tree_map(torch.clone, self._state_like))[0]
 
     def forward(self, x: Tensor, *state: Tensor) -> tuple[Tensor, ...]:

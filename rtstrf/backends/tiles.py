@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -15,7 +15,7 @@ from rtstrf.stream import State, StreamModule, tree_map
 
 
 class Tiles(Backend):
-    """Run one hop by a program for a bucket of lanes, and longer steps by the stage itself.
+    """Run hops by a program for a bucket of lanes, and what no program fits by the stage itself.
 
     Parameters
     ----------
@@ -26,35 +26,45 @@ class Tiles(Backend):
     bucket : int
         Lanes of the program.
     run : callable
-        The program: ``run(x, state_leaves)`` advances the state where it lies and returns the leaves of the output.
+        The program of one hop: ``run(x, state_leaves)`` advances the state where it lies and returns the leaves of the
+        output.
     name : str
         What made the program.
+    long : tuple of int and callable, optional
+        Frames and program of a step of many hops.
+    hops_at_once : int
+        A step of up to so many frames is run hop by hop; a longer one that `long` does not fit by the stage itself.
 
     Notes
     -----
     The state's leaves keep their memory for ever; a step changes them where they lie.
     """
 
-    def __init__(self, module: StreamModule, lanes: int, bucket: int, run: Step, name: str = "compiled") -> None:
+    def __init__(
+        self,
+        module: StreamModule,
+        lanes: int,
+        bucket: int,
+        run: Step,
+        name: str = "compiled",
+        *,
+        long: tuple[int, Step] | None = None,
+        hops_at_once: int = 1,
+    ) -> None:
         self.name = name
         self._module = module
         self._lanes = lanes
         self._bucket = bucket
         self.rows = -(-lanes // bucket) * bucket
         self._run = run
+        self._long = long
+        self._hops_at_once = hops_at_once
         self._output = StepProgram(module, bucket).output
         self._tiles: tuple[State, list[list[Tensor]]] | None = None
 
     def step(self, x: Tensor, state: State, mask: Tensor | None) -> tuple[Any, State]:
-        if x.shape[-1] != self._module.samples_per_frame:
-            return self._step_whole(x, state, mask)
-        tiles = self._tiles_of(state)
-        wide = widened(x, self.rows).contiguous()
-        idle = torch.zeros(self.rows, dtype=torch.bool) if mask is None else ~widened(mask, self.rows)
-        pieces = zip(wide.split(self._bucket), tiles, idle.split(self._bucket), strict=True)
-        parts = [self._step_tile(*piece, masked=mask is not None) for piece in pieces]
-        flat = parts[0] if len(parts) == 1 else [torch.cat(leaf) for leaf in zip(*parts, strict=True)]
-        y = narrowed(self._output(flat), self._lanes)
+        y = self._step_rows(widened(x, self.rows), state, None if mask is None else widened(mask, self.rows))
+        y = narrowed(y, self._lanes)
         return (y if mask is None else nan_where_idle(y, mask)), state
 
     def one_hop(self, state: State) -> Callable[[Tensor], Any] | None:
@@ -67,27 +77,48 @@ class Tiles(Backend):
     def replaced(self, state: State, new: State) -> State:
         return written_over(state, new)
 
-    def _step_tile(self, x: Tensor, tile: list[Tensor], idle: Tensor, *, masked: bool) -> Sequence[Tensor]:
-        """Advance one bucket; idle lanes are run with the others, and their state is put back."""
-        if not masked or not bool(idle.any()):
-            return self._run(x, tile)
-        lanes = idle.nonzero().flatten()
-        kept = [leaf[lanes] for leaf in tile]
-        flat = self._run(x, tile)
-        for leaf, old in zip(tile, kept, strict=True):
-            leaf[lanes] = old
-        return flat
+    def _step_rows(self, x: Tensor, state: State, mask: Tensor | None) -> Any:
+        """Advance all rows, in as few programs as the frames can be had by."""
+        per_frame = self._module.samples_per_frame
+        frames = x.shape[-1] // per_frame
+        parts: list[Any] = []
+        if self._long is not None:
+            long, run = self._long
+            while frames >= long:
+                part, x = x[..., : long * per_frame], x[..., long * per_frame :]
+                parts.append(self._step_program(run, part, state, mask))
+                frames -= long
+        if frames > self._hops_at_once:
+            parts.append(self._step_stage(x, state, mask))
+        elif frames:
+            parts += [self._step_program(self._run, hop, state, mask) for hop in x.split(per_frame, dim=-1)]
+        return parts[0] if len(parts) == 1 else tree_map(lambda *of_parts: torch.cat(of_parts, dim=-1), *parts)
 
-    def _step_whole(self, x: Tensor, state: State, mask: Tensor | None) -> tuple[Any, State]:
-        """Advance by several frames at once, as offline: rare in a live session, and no hop waits for it alone."""
-        y, new = self._module.step(widened(x, self.rows), state)
-        y = narrowed(y, self._lanes)
+    def _step_program(self, run: Step, x: Tensor, state: State, mask: Tensor | None) -> Any:
+        """Advance bucket after bucket; idle lanes are run with the others, and their state is put back."""
+        tiles = self._tiles_of(state)
+        masks = [None] * len(tiles) if mask is None else mask.split(self._bucket)
+        parts = []
+        for part, tile, active in zip(x.split(self._bucket), tiles, masks, strict=True):
+            idle = None if active is None else (~active).nonzero().flatten()
+            if idle is None or not len(idle):
+                parts.append(run(part.contiguous(), tile))
+                continue
+            kept = [leaf[idle] for leaf in tile]
+            parts.append(run(part.contiguous(), tile))
+            for leaf, old in zip(tile, kept, strict=True):
+                leaf[idle] = old
+        return self._output(parts[0] if len(parts) == 1 else [torch.cat(leaf) for leaf in zip(*parts, strict=True)])
+
+    def _step_stage(self, x: Tensor, state: State, mask: Tensor | None) -> Any:
+        """Advance by the stage itself, as offline."""
+        y, new = self._module.step(x, state)
         if mask is None:
-            return y, written_over(state, new)
-        active = widened(mask, self.rows).nonzero().flatten()
+            written_over(state, new)
+            return y
         for old, leaf in zip(flat_state(state), flat_state(new), strict=True):
-            old[active] = leaf[active]
-        return nan_where_idle(y, mask), state
+            old[mask] = leaf[mask]
+        return y
 
     def _tiles_of(self, state: State) -> list[list[Tensor]]:
         """Return the leaves of each bucket's part of the state: views, made once."""

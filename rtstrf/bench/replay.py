@@ -141,7 +141,8 @@ def offline(loaded: LoadedModel, sound: Tensor) -> Way:
 
 def in_chunks(loaded: LoadedModel, sound: Tensor, backend: str, device: str) -> Way:
     """A second of sound at a time, state carried over."""
-    runner = StepRunner(SoundToRates(loaded.model, loaded.sidecar.hz_per_response), device=device, backend=backend)
+    module = SoundToRates(loaded.model, loaded.sidecar.hz_per_response)
+    runner = StepRunner(module, device=device, backend=backend, long_steps=True)
     chunks = [chunk.contiguous().numpy() for chunk in sound.split(round(CHUNK_S * loaded.sidecar.sample_rate_hz), -1)]
 
     def step(chunk: np.ndarray) -> np.ndarray:

@@ -14,13 +14,14 @@ HOPS = 1000  # timed, to say what it was good for
 HELP = "Compile a model's step for this processor, once: a hop then costs a quarter to a tenth."
 EXAMPLE = """\
   rtstrf compile statenet-gru-ns1
-  rtstrf compile lab/checkpoint --lanes 32
+  rtstrf compile lab/checkpoint --lanes 32 --long
   rtstrf compile statenet-gru-ns1 --threads 2"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", help="a bundled model by name, the folder of a checkpoint, or OWNER/NAME on the hub")
     parser.add_argument("--lanes", type=int, default=1, help="streams that are heard side by side (default 1)")
+    parser.add_argument("--long", action="store_true", help="also a step of many hops, for replays and benchmarks")
     parser.add_argument("--threads", type=int, default=1, help="threads of one step (default 1)")
 
 
@@ -45,20 +46,20 @@ def run(args: argparse.Namespace) -> int:
     for number, module in enumerate(ways, start=1):
         what = f"{loaded.sidecar.name}, {'for a display' if module.beside is not None else 'rates alone'}"
         with console.status(f"compiling {what} ({number} of {len(ways)}): about half a minute"):
-            before, after = (_hop_us(module, backend, args.lanes, args.threads) for backend in ("traced", "compiled"))
+            before, after = (_hop_us(module, backend, args) for backend in ("traced", "compiled"))
         console.print(f"{what}: a hop takes {median(after):.0f} us compiled, {median(before):.0f} us without")
     return 0
 
 
-def _hop_us(module: StreamModule, backend: str, lanes: int, threads: int) -> list[float]:
+def _hop_us(module: StreamModule, backend: str, args: argparse.Namespace) -> list[float]:
     """Return what hops took, in microseconds, back to back."""
     import torch
 
     from rtstrf.runner import StepRunner
 
-    torch.set_num_threads(threads)
-    runner = StepRunner(module, lanes, backend=backend, threads=threads)
-    x = 0.01 * torch.randn(module.input_shape(lanes, 1))
+    torch.set_num_threads(args.threads)
+    runner = StepRunner(module, args.lanes, backend=backend, threads=args.threads, long_steps=args.long)
+    x = 0.01 * torch.randn(module.input_shape(args.lanes, 1))
     runner.warm_up(times=20)
     took = []
     for _ in range(HOPS):

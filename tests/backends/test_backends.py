@@ -39,8 +39,9 @@ NAMES = (
 
 
 def tiles(module: StreamModule, lanes: int) -> Backend:
-    program = StepProgram(module, 2)
-    return Tiles(module, lanes, 2, lambda x, state: program(x, *state))
+    hop, four = StepProgram(module, 2), StepProgram(module, 2, frames=4)
+    long = (4, lambda x, state: four(x, *state))
+    return Tiles(module, lanes, 2, lambda x, state: hop(x, *state), long=long, hops_at_once=2)
 
 
 def graphs(module: StreamModule, lanes: int) -> Backend:
@@ -95,11 +96,22 @@ def test_it_equals_eager_through_idle_lanes_resets_and_restores(backend, name: s
 def test_several_frames_at_once_continue_the_same_state(backend, monkeypatch) -> None:
     module = build(stages()["SoundToRates-adapting"], torch.float32)
     wanted, got = StepRunner(module, LANES), runner_on(backend, module, monkeypatch)
-    x = sound(module, LANES, 9, torch.float32)
     active = [True, False, True, True, False]
-    hop = module.samples_per_frame
-    for part, mask in ((x[..., : 3 * hop], None), (x[..., 3 * hop : 4 * hop], active), (x[..., 4 * hop :], active)):
+    x = sound(module, LANES, 48, torch.float32)
+    at = 0
+    for frames, mask in (
+        (3, None),
+        (1, active),
+        (5, active),
+        (2, active),
+        (11, None),
+        (8, active),
+        (7, active),
+        (11, active),
+    ):
+        part = x[..., at * module.samples_per_frame : (at + frames) * module.samples_per_frame]
         assert_same(got.step(part, mask), wanted.step(part, mask))
+        at += frames
     assert_same(got.state, wanted.state)
 
 
