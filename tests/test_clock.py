@@ -96,11 +96,16 @@ def test_from_the_second_minute_on_times_are_within_a_millisecond_of_the_truth(d
         Device(ppm=-200.0, wander_ppm=5.0, jitter_ms=1.0, burst=20, outliers=0.01, seed=2),
     ],
 )
-def test_over_an_hour_the_error_does_not_change_by_a_millisecond(device: Device) -> None:
+def test_over_an_hour_the_error_does_not_change_by_a_millisecond(
+    device: Device, capsys: pytest.CaptureFixture[str]
+) -> None:
     clock = AudioClock(RATE)
     true_ns, stamps = device.blocks(3600.0)
     error = (follow(clock, stamps) - true_ns)[round(120 * RATE / BLOCK) :]
     assert error.max() - error.min() < 1e6
+    assert np.abs(error).max() < 1e6
+    with capsys.disabled():
+        print(f"\n  {device}: late by {error.min() / 1e6:.3f} to {error.max() / 1e6:.3f} ms from minute 2 to 60")
     assert clock.uncertainty_ns < 0.2e6
 
 

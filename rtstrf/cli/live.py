@@ -89,5 +89,6 @@ def run_session(args: argparse.Namespace, config: LiveConfig) -> int:
         elif not args.quiet:
             print(f"recorded in {recorder.folder}", file=sys.stderr)
     if not args.quiet:
-        print_summary(engine.status(), sys.stderr)
+        for name in engine.streams:
+            print_summary(engine.status(name), sys.stderr, name if len(engine.streams) > 1 else None)
     return 0

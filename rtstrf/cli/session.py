@@ -50,15 +50,16 @@ def key_of_view(server: WireServer) -> Iterator[list[str]]:
         yield ["--keys", str(path)]
 
 
-def print_summary(status: dict[str, Any], out: TextIO) -> None:
-    """Tell in two lines what a session did."""
+def print_summary(status: dict[str, Any], out: TextIO, stream: str | None = None) -> None:
+    """Tell in two lines what a session did, or one of its streams."""
+    name = "" if stream is None else f"{stream} "
     lost = status["samples_lost"]
     dropped = f", {status['dropped_hops']} hops dropped" if status["dropped_hops"] else ""
     load = f"{100 * status['load_p50']:.1f} % of a hop (p99 {100 * status['load_p99']:.1f} %)"
     latency = f"{status['latency_p50_ms']:.2f} ms (p99 {status['latency_p99_ms']:.2f} ms)"
     print(
-        f"{status['state']}: {status['bins']} bins published, {status['bins_missing']} missing, {lost} samples lost, "
-        f"{status['xruns']} xruns{dropped}\n"
+        f"{name}{status['state']}: {status['bins']} bins published, {status['bins_missing']} missing, "
+        f"{lost} samples lost, {status['xruns']} xruns{dropped}\n"
         f"in the last 10 s computing took {load}; from capture to sending {latency}",
         file=out,
     )

@@ -22,6 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("endpoint", nargs="?", default=DEFAULT_ENDPOINT, help=f"data endpoint ({DEFAULT_ENDPOINT})")
     parser.add_argument("--control", help="control endpoint; by default the greeting names it")
     parser.add_argument("--keys", metavar="FILE", help="this client's key, where the server wants one (rtstrf keys)")
+    parser.add_argument("--stream", help="which stream of the server; by default the first that is heard")
     parser.add_argument("--seconds", type=float, default=10.0, help="how much time is in view (10)")
     parser.add_argument("--order", default="auto", choices=ORDERS, help="order of the units (auto)")
     parser.add_argument("--terminal", action="store_true", help="show it in the terminal instead of a window")
@@ -45,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
         "seconds": args.seconds,
         "exit_when_last": args.exit_at_end,
         "unit_order": args.order,
-        "client": lambda: connect(args.endpoint, args.control, args.keys),
+        "client": lambda: connect(args.endpoint, args.control, args.keys, args.stream),
     }
     if not args.terminal:
         from rtstrf.display.app import run as run_window

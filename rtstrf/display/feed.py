@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,8 +11,10 @@ from types import TracebackType
 from typing import Protocol
 
 from rtstrf.display.history import MessageLike
+from rtstrf.errors import WireError
 
 QUEUE_MESSAGES = 20_000
+REFUSED_S = 3.0  # a server that starts, or lets a key in, may refuse for a moment
 TOPICS = ("rates", "spectrogram", "onoff", "level", "spikes")
 
 
@@ -70,12 +73,18 @@ class Feed:
         self._thread = threading.Thread(target=self._run, name="rtstrf-display-feed", daemon=True)
 
     def _run(self) -> None:
+        heard, patience_ends_s = False, time.monotonic() + REFUSED_S
         try:
             while not self._stopping.is_set():
                 messages = self._client.poll(timeout_s=0.1)
                 if messages:
+                    heard = True
                     self._keep(messages)
                     self._arrived.set()
+                elif not heard and time.monotonic() > patience_ends_s:
+                    refusal = getattr(self._client, "refusal", None)
+                    if refusal is not None:
+                        raise WireError(refusal)
         except Exception as error:
             self.error = error
         finally:
@@ -111,8 +120,39 @@ class Feed:
         self._thread.join(timeout=5.0)
 
 
-def connect(endpoint: str, control: str | None = None, keys: str | None = None) -> MessageSource:
-    """Return a client of the wire that follows everything the display shows."""
+class OneStream:
+    """Pass on one stream of a server that may have several: the one that is heard first in a run.
+
+    Parameters
+    ----------
+    client : MessageSource
+    """
+
+    def __init__(self, client: MessageSource) -> None:
+        self._client = client
+        self._chosen: tuple[object, object] | None = None  # of which run, and its name
+
+    def poll(self, timeout_s: float = 0.0) -> Sequence[MessageLike]:
+        """Return what has come of the stream, waiting for the first message if need be."""
+        passed = []
+        for message in self._client.poll(timeout_s=timeout_s):
+            run, name = message.header.get("run"), message.header.get("stream")
+            if self._chosen is None or self._chosen[0] != run:
+                self._chosen = run, name
+            if self._chosen[1] == name:
+                passed.append(message)
+        return passed
+
+    def close(self) -> None:
+        """Disconnect."""
+        self._client.close()
+
+
+def connect(
+    endpoint: str, control: str | None = None, keys: str | None = None, stream: str | None = None
+) -> MessageSource:
+    """Return a client of the wire that follows everything the display shows, of one stream."""
     from rtstrf.wire.client import Client
 
-    return Client(endpoint, control, topics=TOPICS, keys=keys)
+    client = Client(endpoint, control, topics=TOPICS, keys=keys, stream=stream)
+    return client if stream is not None else OneStream(client)

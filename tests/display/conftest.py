@@ -39,12 +39,13 @@ class Stream:
     run: str = "run-1"
     onoff: bool = True
     spikes: bool = False
+    stream: str = "main"
     seqs: dict[str, int] = field(default_factory=dict)
 
     def message(self, kind: str, array: np.ndarray | None = None, t_ns: int = 0, **fields: Any) -> Made:
         """Return one message with the next number of its kind."""
         seq = self.seqs[kind] = self.seqs.get(kind, -1) + 1
-        header = {"v": 1, "kind": kind, "run": self.run, "stream": "main", "seq": seq, "t_pub": 0, **fields}
+        header = {"v": 1, "kind": kind, "run": self.run, "stream": self.stream, "seq": seq, "t_pub": 0, **fields}
         return Made(kind, header, array, t_ns)
 
     def hello(self, **fields: Any) -> Made:

@@ -2,8 +2,9 @@ import threading
 
 import pytest
 
-from rtstrf.display.feed import Feed
+from rtstrf.display.feed import Feed, OneStream
 from rtstrf.errors import WireError
+from tests.display.conftest import Stream
 
 
 class Source:
@@ -67,3 +68,25 @@ def test_a_wrong_endpoint_is_reported_before_anything_runs():
 
     with pytest.raises(WireError):
         Feed(lambda: connect("nowhere"))
+
+
+def test_of_several_streams_the_first_that_is_heard_is_shown_and_no_other():
+    left, right, again = Stream(stream="left"), Stream(stream="right"), Stream(run="another", stream="right")
+
+    told = [
+        [left.hello(), right.hello(), *left.bins(0, 2), *right.bins(0, 2)],
+        [*right.bins(2, 1), *left.bins(2, 1)],
+        [again.hello()],
+    ]
+    of_left = [message for messages in told for message in messages if message.header["stream"] == "left"]
+
+    class Server:
+        def poll(self, timeout_s=0.0):
+            return told.pop(0)
+
+        def close(self):
+            pass
+
+    source = OneStream(Server())
+    assert [message for _ in range(2) for message in source.poll()] == of_left
+    assert [message.header["stream"] for message in source.poll()] == ["right"]  # a new run is chosen anew
