@@ -18,7 +18,7 @@ from rtstrf.version import __version__
 
 # In the order a newcomer meets them.
 COMMANDS = (
-    "demo", "live", "view", "listen", "keys", "fake-server", "replay", "record", "verify", "bench", "fit",
+    "demo", "live", "view", "listen", "keys", "fake-server", "chaos", "replay", "record", "verify", "compile", "bench", "fit",
     "import", "models", "plugins", "devices", "doctor",
 )  # fmt: skip
 
