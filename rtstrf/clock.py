@@ -21,6 +21,7 @@ LIKELY_DRIFT_NS = 100_000  # per second, 100 ppm: what is expected of a sound ca
 FIRST_NOISE_NS = 500_000  # of the least late stamps, until there are enough to tell
 LEAST_NOISE_NS = 1_000
 SURE_OF_POINTS = 6
+SETTLED_POINTS = 30
 STEP_NS = 5_000_000
 STEP_WINDOWS = 3
 SLEPT_NS = 50_000_000
@@ -178,7 +179,7 @@ class AudioClock:
             self._strays.clear()
             self._points.append(self._least)
             self._fit_line()
-            if len(self._points) <= SURE_OF_POINTS and not self.steps:
+            if len(self._points) <= SETTLED_POINTS and not self.steps:
                 self._began_ns = self._late_ns(self._points[0][0])
             return 0
         self._strays.append(self._least)
