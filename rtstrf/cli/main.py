@@ -18,8 +18,8 @@ from rtstrf.version import __version__
 
 # In the order a newcomer meets them.
 COMMANDS = (
-    "demo", "live", "view", "listen", "keys", "fake-server", "chaos", "replay", "record", "verify", "compile", "bench", "fit",
-    "import", "models", "plugins", "devices", "doctor",
+    "demo", "live", "view", "listen", "keys", "fake-server", "chaos", "replay", "record", "verify", "compile", "bench",
+    "fit", "import", "models", "plugins", "devices", "doctor",
 )  # fmt: skip
 
 EXIT_USER_ERROR = 2
