@@ -143,6 +143,11 @@ class OneStream:
                 passed.append(message)
         return passed
 
+    @property
+    def refusal(self) -> str | None:
+        """Why the server does not let the client in, None where it does or where nothing is known."""
+        return getattr(self._client, "refusal", None)
+
     def close(self) -> None:
         """Disconnect."""
         self._client.close()

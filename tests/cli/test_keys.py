@@ -11,9 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from rtstrf.clock import RunClock
 from rtstrf.wire.allow_list import ServerKeys
 from rtstrf.wire.client import Client
 from rtstrf.wire.keys import ClientKeys
+from rtstrf.wire.server import WireServer
 from tests.support.command import Command
 
 PATIENCE_S = 60.0
@@ -120,6 +122,16 @@ def test_keys_without_a_client_are_not_enough_beyond_loopback(rtstrf: Command, f
     told = rtstrf("live", "--set", "source.kind=tone", "--set", f"wire.keys={folder}", "--set", "wire.data=tcp://*:0")
     assert told.code == 2
     assert "no client is allowed" in told.err
+
+
+def test_a_display_that_is_not_let_in_says_why_and_ends(rtstrf: Command, folder: Path) -> None:
+    with WireServer(
+        "tcp://127.0.0.1:0", "tcp://127.0.0.1:0", clock=RunClock(), hello=dict, status=dict,
+        handle=lambda cmd, args: {}, keys=folder,
+    ) as server:  # fmt: skip
+        told = rtstrf("view", server.data_endpoint, "--terminal")
+    assert told.code == 2
+    assert "the server wants a key: give yours: --keys FILE" in told.err
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="kill -9 is of POSIX systems")
