@@ -32,8 +32,8 @@ KEPT = 64  # compiled programs, some 2 MB each; the oldest give way
 TOLERANCE = 1e-5  # of the peak: G1
 CHECKED_STEPS = 64
 # Frames of one long step: many where a step of many is as short a program as a step of few, few where a recurrence
-# makes the program as long as its frames.
-LONG_FRAMES = (128, 16)
+# makes the program as long as its frames; both divide a second, at bins of 1, 2, 5 and 10 ms.
+LONG_FRAMES = (100, 20)
 
 
 def bucket_for(lanes: int) -> int:
