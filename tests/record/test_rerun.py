@@ -151,6 +151,21 @@ def test_what_happened_is_counted(tmp_path: Path) -> None:
     assert done.chunks > 0
 
 
+@pytest.mark.parametrize("rate_hz", [48000, 44100])
+def test_a_loss_of_hours_costs_no_time_and_what_follows_is_run_again(tmp_path: Path, rate_hz: int) -> None:
+    source = FedSource(rate_hz)
+    with session(f"record.folder={tmp_path / 'r'}", source=source) as (_, client):
+        client.request("start")
+        source.feed(5000)
+        source.feed(7000, lost=7 * 3600 * rate_hz + 11)
+        source.finish()
+        rates = joined(receive(client, is_over), "rates")
+    (folder,) = (tmp_path / "r").iterdir()
+    done = run_again(folder)
+    assert done.identical
+    assert (done.bins, done.not_rerun_bins, done.gaps) == (len(rates), 0, 1)
+
+
 def test_a_recording_begun_in_mid_stream_is_run_again_from_its_first_whole_hop_on(tmp_path: Path) -> None:
     source = FedSource(44100)
     with session(f"record.folder={tmp_path / 'r'}", "record.autostart=false", source=source) as (engine, client):
