@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test check format docs figures performance clean
+.PHONY: demo test check format docs figures performance fuzz reliability clean
 
 demo: $(VENV)/.demo
 	$(BIN)/rtstrf demo
@@ -41,6 +41,14 @@ performance: $(VENV)/.peers
 	$(BIN)/rtstrf bench replay --out benchmarks/results
 	$(BIN)/rtstrf bench wire --out benchmarks/results
 	$(BIN)/python tools/performance_page.py --write
+
+# About eight minutes.
+fuzz: $(VENV)/.dev
+	$(BIN)/python -m tests.fuzz --count 100000 --out benchmarks/results/fuzz.json
+
+# On an idle machine: about fifteen minutes after a `make fuzz`, ten of them a soak.
+reliability: $(VENV)/.dev
+	$(BIN)/python benchmarks/reliability.py --write
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info demo.png

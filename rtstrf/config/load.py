@@ -66,6 +66,10 @@ def check(section: type[AnySection], values: dict[str, Any], where: str) -> AnyS
         ) from None
 
 
+# PyYAML raises the others where a tag, a date or a number is not what it says, or lists are nested beyond the stack.
+NOT_YAML = (yaml.YAMLError, RecursionError, ValueError, KeyError, AttributeError, TypeError)
+
+
 class _Loader(yaml.SafeLoader):
     """YAML's safe loader, in which 2e3 is a number and a key that stands twice is a mistake."""
 
@@ -93,7 +97,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
         ) from error
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} cannot be read: {error}", remedy="give a YAML text file") from error
-    except (yaml.YAMLError, RecursionError) as error:
+    except NOT_YAML as error:
         raise ConfigError(f"{path} is not valid YAML: {error}", remedy="correct it there") from error
     if values is None:
         return {}
@@ -114,7 +118,7 @@ def apply_override(values: dict[str, Any], override: str) -> None:
         )
     try:
         value = yaml.load(text, _Loader)
-    except yaml.YAMLError as error:
+    except NOT_YAML as error:
         raise ConfigError(f"the value of {key} is not valid YAML: {text!r}", remedy="put it in quotes") from error
     inner = values
     for name in names[:-1]:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
+from rtstrf.config.load import NOT_YAML
 from rtstrf.errors import ConfigError
 from rtstrf.fit.model_config import SECTIONS, AnyModel, Section, StateNetConfig
 
@@ -164,7 +165,7 @@ def read_config(path: str | Path, overrides: list[str] | None = None) -> FitConf
         facts = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise ConfigError(f"no recipe {path}", remedy=START_FROM) from error
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, *NOT_YAML) as error:
         raise ConfigError(f"{path} cannot be read as YAML: {error}", remedy="correct the file") from error
     if not isinstance(facts, dict):
         raise ConfigError(f"{path} holds no mapping of keys to values", remedy=START_FROM)
@@ -195,7 +196,7 @@ def _set(facts: dict[str, Any], override: str) -> None:
         raise ConfigError(f"override {override!r}", remedy="write key.key=value, such as training.epochs=10")
     try:
         value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except NOT_YAML as error:
         raise ConfigError(f"override {override!r}: {error}", remedy="write the value as in YAML") from error
     *parents, last = key.split(".")
     place = facts

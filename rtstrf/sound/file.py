@@ -123,7 +123,7 @@ class FileSource(Source):
         count = min(PAGE_FRAMES, self._frames - self._position)
         try:
             frames = self._file.read(count, dtype="float32", always_2d=True)
-        except self._soundfile.LibsndfileError as error:
+        except (self._soundfile.LibsndfileError, ValueError) as error:  # a damaged MP3 is read past its end
             raise self._cut_short(self._position) from error
         if len(frames) < count:
             raise self._cut_short(self._position + len(frames))
@@ -172,7 +172,7 @@ class FileSource(Source):
             file.seek(file.frames - 1)
             complete = len(file.read(1)) == 1
             file.seek(0)
-        except self._soundfile.LibsndfileError as error:
+        except (self._soundfile.LibsndfileError, ValueError) as error:
             raise self._cut_short(None) from error
         if not complete:
             raise self._cut_short(None)

@@ -87,3 +87,13 @@ def test_a_configuration_survives_being_written_and_read() -> None:
     config = load_config(LiveConfig, None, ["source.kind=noise", "source.seed=7"])
     again = LiveConfig.model_validate(yaml.safe_load(yaml.safe_dump(config.model_dump(mode="json"))))
     assert again == config
+
+
+@pytest.mark.parametrize("value", ["[" * 3000, "2020-13-45", "!!bool perhaps", "!!int x", "!!timestamp x", "!!float x"])
+def test_yaml_that_cannot_be_built_is_refused_in_a_file_and_in_an_override(tmp_path: Path, value: str) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(f"model: {value}\n")
+    with pytest.raises(ConfigError, match="not valid YAML"):
+        load_config(LiveConfig, path)
+    with pytest.raises(ConfigError, match="not valid YAML"):
+        load_config(LiveConfig, None, [f"model={value}"])

@@ -70,7 +70,7 @@ def test_a_missing_recipe_is_named(tmp_path):
         read_config(tmp_path / "absent.yaml")
 
 
-@pytest.mark.parametrize("text", ["a: [1", "- 1\n- 2\n", ""])
+@pytest.mark.parametrize("text", ["a: [1", "- 1\n- 2\n", "", "a: " + "[" * 3000, "a: !!int x"])
 def test_a_file_that_is_no_recipe_is_named(tmp_path, text):
     path = tmp_path / "r.yaml"
     path.write_text(text)
