@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -16,8 +16,9 @@ from rtstrf.engine.handover import HopQueue
 from rtstrf.engine.ledger import Hop
 from rtstrf.engine.meters import Percentiles
 from rtstrf.engine.outlet import Outlet
-from rtstrf.engine.overload import CHUNKS, DROP, LEVELS, Ladder
+from rtstrf.engine.overload import LEVELS, Ladder
 from rtstrf.engine.parameters import Change, Parameters
+from rtstrf.engine.portion import Portion
 from rtstrf.engine.spiking import Spiking
 from rtstrf.record.recorder import ModelState
 from rtstrf.sound.level import LevelMeter
@@ -30,27 +31,6 @@ UNITS = {"rates": "Hz", "spectrogram": "a.u.", "onoff": "a.u.", "level": "dB SPL
 # As numbers: an IntFlag costs most of a microsecond each time it is joined to another.
 DISCONTINUITY, CONCEALED, WARMING_UP = int(Flags.DISCONTINUITY), int(Flags.CONCEALED), int(Flags.WARMING_UP)
 OVERLOADED, PARAMETER_CHANGED = int(Flags.OVERLOADED), int(Flags.PARAMETER_CHANGED)
-
-
-class Portion(NamedTuple):
-    """Hops that go into one step, and what is to be told of them.
-
-    Attributes
-    ----------
-    hops : list of Hop
-        One or more, one after another.
-    sound_pa : ndarray, shape (k, hop_samples), float32
-        As the model is to hear it.
-    gap : int
-        Bins missing before the first.
-    flags : int
-        `rtstrf.wire.message.Flags`, added up.
-    """
-
-    hops: list[Hop]
-    sound_pa: np.ndarray
-    gap: int
-    flags: int
 
 
 class Inference:
@@ -255,19 +235,8 @@ class Inference:
     def _follow_overload(self, waiting: int) -> None:
         dropped = self._queue.dropped_hops - self._dropped_told
         for step in self._ladder.follow(waiting, heard=self._heard_since, dropped=dropped > 0):
-            self._outlet.event(
-                "overload",
-                on=step.level > 0,
-                level=step.level,
-                previous=step.previous,
-                does=LEVELS[step.level],
-                exact="G1" if step.level >= CHUNKS else "G0",
-                queue=waiting,
-                bin=self.next_bin,
-                dropped=dropped if step.level == DROP else 0,
-                steps_up=self._ladder.steps_up,
-                steps_down=self._ladder.steps_down,
-            )
+            told = self._ladder.told(step, dropped)
+            self._outlet.event("overload", **told, queue=waiting, bin=self.next_bin)
         self._dropped_told += dropped
         self._heard_since = 0
 

@@ -64,6 +64,19 @@ class Ladder:
         """Whether topics beside the rates are left out now."""
         return self._sheds and self.level >= SHED
 
+    def told(self, step: Step, dropped: int) -> dict[str, object]:
+        """Return what the event of a step says of it (docs/protocol.md); `dropped` is the hops lost before it."""
+        return {
+            "on": step.level > 0,
+            "level": step.level,
+            "previous": step.previous,
+            "does": LEVELS[step.level],
+            "exact": "G1" if step.level >= CHUNKS else "G0",
+            "dropped": dropped if step.level == DROP else 0,
+            "steps_up": self.steps_up,
+            "steps_down": self.steps_down,
+        }
+
     def hops_a_step(self, waiting: int) -> int:
         """Return how many of the hops that wait go into one step: a power of two, so that few shapes occur."""
         if self.level < CHUNKS:

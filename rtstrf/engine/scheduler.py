@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from rtstrf.engine.batch import Batch
 from rtstrf.engine.handover import Handover
-from rtstrf.engine.inference import Portion
+from rtstrf.engine.portion import Portion
 
 if TYPE_CHECKING:
     from rtstrf.engine.stream import LiveStream

@@ -163,26 +163,28 @@ def test_a_model_that_is_too_slow_for_a_while_climbs_the_ladder_and_comes_down_a
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     slowed = Slowed(monkeypatch, 0.0)
-    keys = ("source.kind=tone", "source.speed=1", "source.duration_s=4", "engine.queue_hops=40", "wire.topics=[level]")
+    keys = ("source.kind=tone", "source.speed=1", "engine.queue_hops=40", "wire.topics=[level]")
     policy = '{chunks_from_hops: 4, shed_from_hops: 10, calm_hops: 20}'  # fmt: skip
     with session(*keys, f"engine.overload={policy}", topics=("rates", "level")) as (engine, client):
         slowed.step_s = 0.25
         client.request("start")
         messages = receive(client, lambda messages: len(events(messages, "overload")) >= 2)
         slowed.step_s = 0.0
+        messages += receive(client, lambda more: any(told["level"] == 0 for told in events(more, "overload")))
+        client.request("shutdown")
         messages += receive(client, is_over)
     told = events(messages, "overload")
     assert [each["level"] for each in told if each["level"] > each["previous"]][:2] == [1, 2]
-    assert told[-1]["level"] == 0
+    assert {each["level"] for each in told if each["level"] < each["previous"]} >= {0, 1}
     assert {each["exact"] for each in told if each["level"]} == {"G1"}
     rates = [m for m in messages if m.kind == "rates"]
     assert max(m.header["n"] for m in rates) > 1
     for message in rates:
         if message.header["n"] > 1:
             assert Flags.OVERLOADED in message.flags
-    assert sum(m.header["n"] for m in rates) + engine.status()["bins_missing"] == 800
-    assert sum(m.header["gap"] for m in rates) == engine.status()["bins_missing"]
-    assert engine.status()["samples_in"] == 4 * 48000
+    status = engine.status()
+    assert sum(m.header["n"] for m in rates) + status["bins_missing"] == status["samples_in"] // 240
+    assert sum(m.header["gap"] for m in rates) == status["bins_missing"]
     first_level = {m.header["i0"] for m in of_kind(messages, "level")}
     left_out = [m for m in of_kind(messages, "rates") if m.header["i0"] not in first_level]
     assert left_out, "nothing was shed"
