@@ -234,10 +234,9 @@ class Pipeline:
 
 def on_host(value: Tensor) -> np.ndarray:
     """Return a tensor as a float32 array, without a copy where it is one already."""
-    if value.dtype != torch.float32 or value.device.type != "cpu":
-        value = value.float().cpu()
-    array: np.ndarray = value.numpy()
-    return array
+    if value.is_cpu and value.dtype is torch.float32:  # as it is for every hop of a live session
+        return value.numpy()
+    return value.float().cpu().numpy()
 
 
 def delays_from_sound(module: SoundToRates, framer: HopMaker, bin_s: float) -> list[Delay]:

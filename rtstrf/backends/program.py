@@ -40,6 +40,8 @@ class StepProgram(nn.Module):
         weight = next((w for w in [*module.parameters(), *module.buffers()] if w.is_floating_point()), torch.zeros(0))
         self.input_like = torch.zeros(module.input_shape(streams, frames), dtype=weight.dtype, device=weight.device)
         self.output_like = module.step(self.input_like, tree_map(torch.clone, self._state_like))[0]
+        flat = isinstance(self.output_like, dict) and not any(isinstance(v, dict) for v in self.output_like.values())
+        self._names = tuple(self.output_like) if flat else None  # most outputs are; it saves a walk for every hop
 
     def forward(self, x: Tensor, *state: Tensor) -> tuple[Tensor, ...]:
         paths = (path for path, _ in leaves(self._state_like))
@@ -54,6 +56,8 @@ class StepProgram(nn.Module):
 
     def output(self, flat: Sequence[Tensor]) -> Any:
         """Return the stage's output from what the program returned."""
+        if self._names is not None:
+            return dict(zip(self._names, flat, strict=True))
         return arranged(flat, self.output_like)
 
     def export(self) -> torch.export.ExportedProgram:
@@ -67,8 +71,6 @@ def arranged(flat: Sequence[Tensor], like: Any) -> Any:
     """Return leaves in the arrangement of a tensor or a nested dict."""
     if isinstance(like, Tensor):
         return flat[0]
-    if all(isinstance(leaf, Tensor) for leaf in like.values()):  # as most are
-        return dict(zip(like, flat, strict=True))
     return from_leaves(zip((path for path, _ in leaves(like)), flat, strict=True), like)
 
 
