@@ -67,7 +67,7 @@ def check(section: type[AnySection], values: dict[str, Any], where: str) -> AnyS
 
 
 # PyYAML raises the others where a tag, a date or a number is not what it says, or lists are nested beyond the stack.
-NOT_YAML = (yaml.YAMLError, RecursionError, ValueError, KeyError, AttributeError, TypeError)
+NOT_YAML = (yaml.YAMLError, RecursionError, ValueError, LookupError, AttributeError, TypeError)
 
 
 class _Loader(yaml.SafeLoader):

@@ -89,7 +89,9 @@ def test_a_configuration_survives_being_written_and_read() -> None:
     assert again == config
 
 
-@pytest.mark.parametrize("value", ["[" * 3000, "2020-13-45", "!!bool perhaps", "!!int x", "!!timestamp x", "!!float x"])
+@pytest.mark.parametrize(
+    "value", ["[" * 3000, "2020-13-45", "!!bool perhaps", "!!int x", "!!int ''", "!!timestamp x", "!!float x"]
+)
 def test_yaml_that_cannot_be_built_is_refused_in_a_file_and_in_an_override(tmp_path: Path, value: str) -> None:
     path = tmp_path / "config.yaml"
     path.write_text(f"model: {value}\n")

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tests.fuzz.run import fuzz
@@ -24,6 +25,7 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=100_000, help="inputs in all")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--target", choices=TARGETS, help="one of them only")
+    parser.add_argument("--jobs", type=int, default=1, help="targets at a time")
     parser.add_argument("--out", type=Path, help="keep the outcome as JSON")
     parser.add_argument("--one", metavar="PROGRESS", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -32,16 +34,15 @@ def main() -> int:
     from rtstrf.machine import machine_facts
 
     names = [args.target] if args.target else list(TARGETS)
+    counts = [args.count // len(names) + (place < args.count % len(names)) for place in range(len(names))]
     began_s, outcomes = time.monotonic(), []
-    for place, name in enumerate(names):
-        count = args.count // len(names) + (place < args.count % len(names))
-        print(f"{name}: {count} inputs", file=sys.stderr, flush=True)
-        outcome = _in_a_process(name, count, args.seed)
-        outcomes.append(outcome)
-        shown = {key: outcome[key] for key in ("tried", "refused", "accepted", "failed", "seconds")}
-        print(f"  {shown}", file=sys.stderr, flush=True)
-        for failure in outcome["failures"]:
-            print(f"  number {failure['number']}: {failure['error']}", file=sys.stderr, flush=True)
+    with ThreadPoolExecutor(args.jobs) as pool:
+        for outcome in pool.map(_in_a_process, names, counts, [args.seed] * len(names)):
+            outcomes.append(outcome)
+            shown = {key: outcome[key] for key in ("tried", "refused", "accepted", "failed", "seconds")}
+            print(f"{outcome['target']}: {shown}", file=sys.stderr, flush=True)
+            for failure in outcome["failures"]:
+                print(f"  number {failure['number']}: {failure['error']}", file=sys.stderr, flush=True)
     failed = sum(outcome["failed"] for outcome in outcomes)
     result = {
         "machine": machine_facts(),
