@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("**/*.md"))]
-# These clients need a server beside them: tests/wire/test_protocol_doc.py, test_rig_doc.py and test_clients_doc.py run them.
+# Clients that need a server beside them: test_protocol_doc.py, test_rig_doc.py and test_clients_doc.py run them.
 WITH_SERVER = ("docs/protocol.md", "docs/rig.md", "docs/clients/python.md")
 BLOCKS = [
     pytest.param(match.group(1), id=f"{page.name}:{page.read_text()[: match.start()].count(chr(10)) + 1}")
