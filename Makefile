@@ -42,11 +42,11 @@ performance: $(VENV)/.peers
 	$(BIN)/rtstrf bench wire --out benchmarks/results
 	$(BIN)/python tools/performance_page.py --write
 
-# About eight minutes.
+# About three minutes.
 fuzz: $(VENV)/.dev
-	$(BIN)/python -m tests.fuzz --count 100000 --out benchmarks/results/fuzz.json
+	$(BIN)/python -m tests.fuzz --count 100000 --jobs 2
 
-# On an idle machine: about fifteen minutes after a `make fuzz`, ten of them a soak.
+# On an idle machine: about fifteen minutes, ten of them a soak.
 reliability: $(VENV)/.dev
 	$(BIN)/python benchmarks/reliability.py --write
 

@@ -2,7 +2,7 @@
 
     python benchmarks/reliability.py [--quick] [--only wire,soak,chaos,fuzz] [--write]
 
-Twenty minutes on an idle machine; twelve with --quick, which soaks for five minutes in place of ten. What is measured
+Fifteen minutes on an idle machine; nine with --quick, which soaks for five minutes in place of ten. What is measured
 stands in benchmarks/results/reliability.json; --write puts it into the page too. Exit code 1 where a number is not
 reached.
 """
@@ -27,7 +27,7 @@ QUICK_SOAK_MINUTES, SOAK_MINUTES = 5, 10
 def main() -> int:
     """Measure, keep, print, and judge."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="twelve minutes in place of twenty")
+    parser.add_argument("--quick", action="store_true", help="nine minutes in place of fifteen")
     parser.add_argument(
         "--only", default=",".join(PARTS), help=f"some of {','.join(PARTS)}; the others stay as they are"
     )
@@ -46,7 +46,7 @@ def main() -> int:
         if part not in commands:
             parser.error(f"no part {part!r}; choose from {', '.join(PARTS)}")
     for part in args.only.split(","):
-        print(f"{part}: rtstrf is measured", file=sys.stderr, flush=True)
+        print(f"{part} is measured", file=sys.stderr, flush=True)
         measured = measure(commands[part])
         keep(part, {"measured_at": time.strftime("%Y-%m-%dT%H:%M:%S"), **measured})
     page = [sys.executable, str(ROOT / "tools" / "reliability_page.py")]

@@ -55,6 +55,8 @@ def main() -> int:
         for name in NOT_OF_A_BUSY_MACHINE:
             del result["judged"][name]
     result["good"] = all(result["judged"].values())
+    for name, holds in result["judged"].items():
+        print(f"{name}: {'yes' if holds else 'NO'}", file=sys.stderr)
     text = json.dumps(result, indent=1)
     print(text)
     if args.out is not None:
