@@ -23,6 +23,7 @@ def killed(stage: Stage, chance: random.Random) -> list[Row]:
     deadline_s = time.monotonic() + SEALED_WITHIN_S
     while "main" not in Recording(folder).streams and time.monotonic() < deadline_s:
         time.sleep(0.05)  # a recording of less than a second may hold nothing
+    time.sleep(chance.uniform(0.0, 0.5))  # anywhere between two seals
     stage.server.kill()
     killed_ns = time.monotonic_ns()
     with thief(before["data"]):
@@ -59,6 +60,7 @@ def killed(stage: Stage, chance: random.Random) -> list[Row]:
         "repaired, it is whole": check(folder).is_whole,
     }
     cut.notes = {"lost_s": round(lost_s, 3)}
+    stage.mark()  # the new run is heard on, so that its recording holds something
     return [row, theft, cut]
 
 

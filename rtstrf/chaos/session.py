@@ -9,9 +9,9 @@ from pathlib import Path
 
 from rtstrf.chaos import faults
 from rtstrf.chaos.death import killed, run_again
-from rtstrf.chaos.peer import PeerError
 from rtstrf.chaos.row import Row
 from rtstrf.chaos.stage import Stage
+from rtstrf.errors import RtstrfError
 
 FAULTS: dict[str, faults.Fault] = {
     "xruns": faults.xruns,
@@ -62,7 +62,7 @@ def run_chaos(
     def take(name: str, outcome: Callable[[], list[Row]]) -> None:
         try:
             made = outcome()
-        except PeerError as error:
+        except RtstrfError as error:
             made = [Row(name, checks={error.what: False})]
         rows.extend(made)
         for row in made:
@@ -79,7 +79,6 @@ def run_chaos(
                 take(name, lambda fault=fault: [fault(stage, chance)])  # type: ignore[misc]
         if "kill" in only:
             take("kill -9 and restart", lambda: killed(stage, chance))
-            stage.mark()
     finally:
         stage.close()
     if "again" in only:

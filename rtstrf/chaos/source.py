@@ -31,8 +31,8 @@ class Injected:
         Overflows that the device reported for it.
     late_ms, step_ms : float
         How long a block was held back, and how far the device's clock stepped.
-    from_ns, to_ns : int
-        When it began, and when the source worked again, on the monotonic clock.
+    to_ns : int
+        When the source worked again, on the monotonic clock.
     """
 
     fault: str
@@ -41,7 +41,6 @@ class Injected:
     xruns: int = 0
     late_ms: float = 0.0
     step_ms: float = 0.0
-    from_ns: int = 0
     to_ns: int = 0
 
 
@@ -208,7 +207,4 @@ class ChaosSource(Source):
         step_ms: float = 0.0,
         to_ns: int,
     ) -> None:
-        now_ns = min(time.monotonic_ns(), to_ns)
-        self.injected.append(
-            Injected(order.fault, self.position, samples, xruns, late_ms, step_ms, from_ns=now_ns, to_ns=to_ns)
-        )
+        self.injected.append(Injected(order.fault, self.position, samples, xruns, late_ms, step_ms, to_ns))
