@@ -141,7 +141,7 @@ def watch(processes: list[subprocess.Popen[str]], seconds: float, client: Client
     cpu_s = dict.fromkeys(names, 0.0)
     while running:
         client.poll()  # its heartbeats
-        time.sleep(SAMPLE_EVERY_S)
+        time.sleep(min(SAMPLE_EVERY_S, seconds / (4 * PARTS)))
         now_s = time.monotonic() - began_s
         running = processes[0].poll() is None
         if now_s > seconds + 60:
