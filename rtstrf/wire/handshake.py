@@ -54,7 +54,11 @@ class Handshake:
         """Return why the last attempt failed and what to do, None where none did."""
         while self._events.poll(0):
             event = recv_monitor_message(self._events)
-            self._last = int(event["event"]), int(event["value"])
+            seen = int(event["event"]), int(event["value"])
+            known = self._last is not None and self._last[1] == _MECHANISM_MISMATCH
+            # The server's end may close before it has said why, now and then: what it said before still holds.
+            if not (known and seen[0] == zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL):
+                self._last = seen
         if self._last is None or self._last[0] == zmq.EVENT_HANDSHAKE_SUCCEEDED:
             return None
         event_id, value = self._last

@@ -208,7 +208,7 @@ def wrong_shape(folder: Path) -> None:
 BAD_MODELS: dict[str, tuple[Callable[[Path], None], str]] = {
     "missing": (lambda folder: shutil.rmtree(folder), "no model"),
     "no config": (without("config.json"), "has no config.json"),
-    "no weights": (without("model.safetensors"), "cannot be read"),
+    "no weights": (without("model.safetensors"), "has no model.safetensors"),
     "no sidecar": (without("stream.json"), "has no stream.json"),
     "truncated": (truncated, "truncated"),
     "wrong shape": (wrong_shape, "readout.fc.weight is (5, 6), should be (4, 6)"),
