@@ -26,7 +26,7 @@ END = "<!-- end -->"
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """A number that is promised: what, how much, what was measured, and whether that is enough; None where unmeasured."""
+    """A promise: what, how much, what was measured, and whether that is enough; None where unmeasured."""
 
     what: str
     reach: str
@@ -115,7 +115,20 @@ def _of_faults(results: dict[str, Any]) -> list[Number]:
     if chaos is not None:
         good = sum(row["skipped"] is None and row["equal"] and row["survived"] for row in chaos["rows"])
         faults = Number(faults.what, faults.reach, f"{good} of {len(chaos['rows'])}", good == len(chaos["rows"]))
-    return [made, faults]
+    return [made, faults, *_of_a_restart(chaos)]
+
+
+def _of_a_restart(chaos: dict[str, Any] | None) -> list[Number]:
+    stale = Number("server killed with -9: its client says that the stream is stale", "after 3 s, 0.1 s to look")
+    back = Number("server started again: its client has the first message of the new run", "<= 2 s")
+    row = next((row for row in chaos["rows"] if row["fault"] == "kill -9 and restart"), None) if chaos else None
+    if row is None or row["recovery_s"] is None:
+        return [stale, back]
+    stale_s, back_s = row["notes"]["stale_s"], row["recovery_s"]
+    return [
+        Number(stale.what, stale.reach, f"{stale_s:.2f} s", stale_s <= 3.1),
+        Number(back.what, back.reach, f"{back_s:.3f} s", back_s <= 2.0),
+    ]
 
 
 def render(results: dict[str, Any]) -> str:

@@ -30,7 +30,7 @@ def killed(stage: Stage, chance: random.Random) -> list[Row]:
         refused = refused_start(stage)
     last = stage.witness.ask("where")["next_bin"]
     stale = stage.until(lambda: stage.witness.ask("where"), lambda where: where["stale"])
-    stale_s = (stale["now_ns"] - killed_ns) / 1e9
+    stale_s = (stale["stale_ns"] - killed_ns) / 1e9
     stage.server = stage.start_server(before["data"], before["control"])
     ready_ns = time.monotonic_ns()
     where = stage.until(

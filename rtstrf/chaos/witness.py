@@ -36,6 +36,7 @@ class Witness:
         self._events: list[dict[str, Any]] = []
         self._run: str | None = None
         self._first_ns = 0
+        self._stale_ns: int | None = None
         self._bin_ns = round(1e9 * client.wait_hello(GREETED_WITHIN_S)["bin_s"])
 
     def take(self, messages: list[Message]) -> None:
@@ -61,6 +62,11 @@ class Witness:
                 )
             elif message.kind == "event":
                 self._events.append({"name": header["name"], "t": header["t"], **header["details"]})
+
+    def look(self) -> None:
+        """Take note of the time when the client first knows that the stream is stale."""
+        if self._stale_ns is None and self._client.stale:
+            self._stale_ns = time.monotonic_ns()
 
     def told(self, from_bin: int, to_bin: int, since_ns: int, events_from: int) -> dict[str, Any]:
         """Return what was told of the bins from one to before another, and of the events from a number on.
@@ -99,6 +105,7 @@ class Witness:
             "skipped": client.skipped.get("rates/main/", 0),
             "malformed": client.malformed,
             "stale": client.stale,
+            "stale_ns": self._stale_ns,
             "heartbeat": client.heartbeat,
             "first_ns": self._first_ns,
             "now_ns": time.monotonic_ns(),
@@ -125,6 +132,7 @@ def main(endpoint: str, lag_s: float) -> None:
         threading.Thread(target=listen, daemon=True).start()
         while True:
             witness.take(client.poll(TURN_S))
+            witness.look()
             while asked:
                 line = asked.popleft()
                 if line is None:
