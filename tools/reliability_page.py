@@ -121,13 +121,16 @@ def _of_faults(results: dict[str, Any]) -> list[Number]:
 def _of_a_restart(chaos: dict[str, Any] | None) -> list[Number]:
     stale = Number("server killed with -9: its client says that the stream is stale", "after 3 s, 0.1 s to look")
     back = Number("server started again: its client has the first message of the new run", "<= 2 s")
-    row = next((row for row in chaos["rows"] if row["fault"] == "kill -9 and restart"), None) if chaos else None
-    if row is None or row["recovery_s"] is None:
-        return [stale, back]
+    kept = Number("the recording that it made: sound lost at its end", "<= 1 s")
+    rows = {row["fault"]: row for row in chaos["rows"]} if chaos else {}
+    row, recording = rows.get("kill -9 and restart"), rows.get("kill -9, recording")
+    if row is None or row["recovery_s"] is None or recording is None:
+        return [stale, back, kept]
     stale_s, back_s = row["notes"]["stale_s"], row["recovery_s"]
     return [
         Number(stale.what, stale.reach, f"{stale_s:.2f} s", stale_s <= 3.1),
         Number(back.what, back.reach, f"{back_s:.3f} s", back_s <= 2.0),
+        Number(kept.what, kept.reach, f"{recording['notes']['lost_s']:.2f} s", recording["notes"]["lost_s"] <= 1.0),
     ]
 
 
