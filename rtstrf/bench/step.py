@@ -49,6 +49,10 @@ class Effort:
     error_hops: int
     jitter_s: float
 
+    def hops_of(self, each_ns: float) -> int:
+        """Return how many hops are timed that take so long each."""
+        return round(min(self.hops, max(CALIBRATION_HOPS, self.most_s * 1e9 / each_ns)))
+
 
 QUICK = Effort("quick", hops=20_000, most_s=1.0, paced_s=1.0, error_hops=200, jitter_s=1.0)
 FULL = Effort("full", hops=HOPS_FOR_P99_9, most_s=float("inf"), paced_s=20.0, error_hops=2000, jitter_s=10.0)
@@ -95,8 +99,7 @@ def measured_row(
         typical_ns = spread_us(back_to_back(host.step, inputs, CALIBRATION_HOPS))["p50_us"] * 1e3
     bin_ns = round(1e6 * loaded.sidecar.bin_ms)
     period_ns = round(typical_ns / LOAD)
-    hops = min(effort.hops, max(CALIBRATION_HOPS, round(effort.most_s * 1e9 / typical_ns)))
-    open_hops = min(effort.hops, max(CALIBRATION_HOPS, round(effort.most_s * 1e9 / period_ns)))
+    hops, open_hops = (effort.hops_of(each_ns) for each_ns in (typical_ns, period_ns))
     paced_hops = max(1, round(effort.paced_s * 1e9 / bin_ns))
     lasts_s = (hops * typical_ns + open_hops * period_ns + paced_hops * bin_ns) / 1e9
     with telling.progress(f"{name}, {host.backend}", hops + open_hops + paced_hops, lasts_s) as advance:

@@ -11,7 +11,7 @@ from rtstrf.bench.error import WholeReference, step_errors
 from rtstrf.bench.floors import jitter_floor, product_floor, weight_bytes
 from rtstrf.bench.host import HostStep
 from rtstrf.bench.models import REFERENCES, default_names, measured_model, scene_hops
-from rtstrf.bench.step import Effort, measured_row
+from rtstrf.bench.step import FULL, QUICK, Effort, measured_row
 from rtstrf.bench.telling import Telling
 from rtstrf.checkpoints.load import LoadedModel, bundled_models
 from rtstrf.pipeline import Pipeline
@@ -134,3 +134,8 @@ def test_the_jitter_of_the_machine_is_told_for_a_loop_and_for_a_sleeper() -> Non
     names = ("p50_us", "p99_us", "p99_9_us", "max_us")
     assert floor.keys() == {f"{kind}_floor_{name}" for kind in ("jitter", "wake") for name in names}
     assert all(value >= 0 for value in floor.values())
+
+
+def test_the_full_mode_times_a_million_hops_however_long_they_take_and_the_quick_one_a_second_of_them() -> None:
+    assert [FULL.hops_of(each_ns) for each_ns in (2e4, 2e6)] == [1_000_000, 1_000_000]
+    assert [QUICK.hops_of(each_ns) for each_ns in (2e4, 1e5)] == [20_000, 10_000]
