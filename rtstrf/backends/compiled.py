@@ -7,6 +7,7 @@ the machine; kept in the user's cache; loaded in a fraction of a second from the
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import shutil
 import subprocess
@@ -25,6 +26,8 @@ from rtstrf.errors import ConfigError
 from rtstrf.machine import arithmetic_id
 from rtstrf.stream import StreamModule
 from rtstrf.verify.store import cache_dir
+
+_log = logging.getLogger(__name__)
 
 # Lanes that one compiled program runs together: as many as their state and products stay in a core's own cache.
 LANE_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
@@ -113,7 +116,7 @@ def compile_step(
         In evaluation mode, float32, on the CPU, its weights fixed.
     lanes, threads, frames : int
     told : callable, optional
-        Is told in words what takes long.
+        Is told in words what takes long; otherwise it is logged as a warning, which Python shows on stderr.
 
     Returns
     -------
@@ -134,9 +137,10 @@ def compile_step(
             f"the step cannot be compiled: {why}",
             remedy="use backend eager, or install a C++ compiler (Debian: sudo apt install g++)",
         )
-    if told is not None:
-        step = "one hop" if frames == 1 else f"a step of {frames} hops"
-        told(f"compiling {step} of {lanes} lane{'s' * (lanes > 1)} for this processor: once, about half a minute")
+    step = "one hop" if frames == 1 else f"a step of {frames} hops"
+    (told or _log.warning)(
+        f"compiling {step} of {lanes} lane{'s' * (lanes > 1)} for this processor: once, half a minute"
+    )
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".making-") as folder:
         graph, made = Path(folder, "step.export.pt2"), Path(folder, "step.pt2")
