@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 HOPS = 1000  # timed, to say what it was good for
 
-HELP = "Compile a model's step for this processor, once: a hop then costs a quarter to a tenth."
+HELP = "Compile a model's step for this processor, once: a hop then costs a third to a fifth of what it did."
 EXAMPLE = """\
   rtstrf compile statenet-gru-ns1
   rtstrf compile lab/checkpoint --lanes 32 --long

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -54,9 +55,7 @@ def test_what_is_missing_is_counted_of_the_client_that_has_least(soak: ModuleTyp
     assert (told["bins"], told["bins_received_least"], told["bins_lost"]) == (100, 99, 1)
 
 
-@pytest.mark.skipif(
-    not hasattr(__import__("os"), "sysconf"), reason="memory of processes is read on POSIX systems only"
-)
+@pytest.mark.skipif(not hasattr(os, "sysconf"), reason="memory of processes is read on POSIX systems only")
 def test_a_short_soak_runs_and_loses_nothing_silently() -> None:
     command = [sys.executable, str(PATH), "--minutes", "0.1", "--clients", "2", "--busy"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
